@@ -1,0 +1,1 @@
+"""What should happen: pure plans, answers and verdicts."""

@@ -1,0 +1,1 @@
+"""Makes it happen: the only threads, progress and order of writes."""

@@ -1,0 +1,1 @@
+"""What bytes mean: pure, and written down in docs/format.md."""

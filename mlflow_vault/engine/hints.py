@@ -1,0 +1,120 @@
+"""Hints: notes that save work and may be wrong.
+
+    hints/files/<digest>      the path of an entry that holds a file of these bytes
+    hints/families/<bucket>   the paths of the newest entries of a family or a series
+    hints/listings/<folder>   the sizes of the files in a large folder, for the etags it names
+
+They are bounded, overwritten, never truth and never roots: whoever uses one reads the entry it
+points to and checks it.  Two writers may lose each other's note; a damaged or missing hint
+is no hint.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from mlflow_vault.errors import (
+    CorruptionError,
+    InvalidInputError,
+    NotFoundError,
+    StorageError,
+    UnsupportedError,
+)
+from mlflow_vault.format import layout
+from mlflow_vault.format.entry import Entry
+from mlflow_vault.format.record import Kind, frame_json, unframe_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlflow_vault.format.digest import Digest
+    from mlflow_vault.store.protocol import Store
+
+_log = logging.getLogger(__name__)
+_MEMBERS: Final = 8  # newest members that a bucket remembers
+
+
+def entry_at(store: Store, path: str) -> Entry | None:
+    """Read the entry of *path* as a hint would: None if it is gone or damaged."""
+    try:
+        key = layout.tree_key(path)
+        return Entry.from_bytes(store.get(key), key)
+    except (NotFoundError, CorruptionError, InvalidInputError, UnsupportedError):
+        return None
+
+
+def known_file(store: Store, digest: Digest) -> Entry | None:
+    """An entry that holds a file of these bytes, if a hint leads to one."""
+    paths = _paths(_read(store, layout.known_file_key(digest)))
+    for path in paths[:1]:
+        entry = entry_at(store, path)
+        if entry is not None and entry.digest == digest:
+            return entry
+    return None
+
+
+def members(store: Store, bucket: str) -> list[str]:
+    """Paths of the newest entries in *bucket*, newest first."""
+    return _paths(_read(store, layout.family_key(bucket)))
+
+
+class HintWriter:
+    """Collects the hints of one transaction and puts them together."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._buckets: dict[str, list[str]] = {}
+        self._bodies: dict[str, bytes] = {}
+
+    def remember_file(self, entry: Entry) -> None:
+        """Note where a file of these bytes is held."""
+        self._bodies[layout.known_file_key(entry.digest)] = _paths_body([entry.path])
+
+    def remember_member(self, bucket: str, path: str) -> None:
+        """Note *path* as the newest member of *bucket*."""
+        held = self._buckets.get(bucket)
+        if held is None:
+            held = members(self._store, bucket)
+        newest = [path, *(other for other in held if other != path)][:_MEMBERS]
+        self._buckets[bucket] = newest
+        self._bodies[layout.family_key(bucket)] = _paths_body(newest)
+
+    def remember_sizes(self, folder: str, sizes: dict[str, tuple[str, int]]) -> None:
+        """Note ``{key: (etag, size)}`` of entries in *folder*, besides what was noted before."""
+        known = {**listed_sizes(self._store, folder), **sizes}
+        body = {key: list(value) for key, value in known.items()}
+        self._bodies[layout.listing_key(folder)] = frame_json(Kind.HINT, {"sizes": body})
+
+    def put(self) -> None:
+        """Put every hint.  Failing to is no failure of the write that they describe."""
+        try:
+            self._store.put_many(self._bodies.items())
+        except StorageError:
+            _log.warning("hints could not be written to %s", self._store.uri, exc_info=True)
+        self._bodies = {}
+
+
+def listed_sizes(store: Store, folder: str) -> dict[str, tuple[str, int]]:
+    """What a hint says of the entries in *folder*: ``{key: (etag, size)}``."""
+    sizes = _read(store, layout.listing_key(folder)).get("sizes")
+    try:
+        return {str(key): (str(etag), int(size)) for key, (etag, size) in (sizes or {}).items()}
+    except (AttributeError, TypeError, ValueError):
+        return {}
+
+
+def _read(store: Store, key: str) -> dict[str, Any]:
+    try:
+        return unframe_json(Kind.HINT, store.get(key), key)
+    except (NotFoundError, CorruptionError, UnsupportedError):
+        return {}
+
+
+def _paths(body: dict[str, Any]) -> list[str]:
+    paths = body.get("paths")
+    return [str(path) for path in paths] if isinstance(paths, list) else []
+
+
+def _paths_body(paths: Iterable[str]) -> bytes:
+    return frame_json(Kind.HINT, {"paths": list(paths)})

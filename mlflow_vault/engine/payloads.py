@@ -1,0 +1,162 @@
+"""Rows to plain bytes: fetches payloads in few reads, decodes them, verifies every digest.
+
+Both ways use it: a reader for the chunks of a file, a writer for the bases of its deltas.
+Memory is bounded by whoever asks: it holds what was prefetched until told to forget.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from mlflow_vault.config import MIB
+from mlflow_vault.decide.reads import Span, plan_reads
+from mlflow_vault.errors import CorruptionError
+from mlflow_vault.format.codec import decode
+from mlflow_vault.format.digest import Digest
+from mlflow_vault.format.layout import pack_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from mlflow_vault.format.entry import Row
+    from mlflow_vault.store.protocol import Store
+
+_MAX_GAP: Final = 128 * 1024  # bytes: about what an S3 request's latency would carry
+_MAX_READ: Final = 8 * MIB  # bytes in one request
+
+
+class Place(NamedTuple):
+    """Where a payload lies."""
+
+    pack: bytes
+    start: int
+    stop: int
+
+
+class Payloads:
+    """Fetched payloads and decoded bases of one table of rows."""
+
+    def __init__(self, store: Store, pool: Executor) -> None:
+        self._store = store
+        self._pool = pool
+        self._fetched: dict[Place, bytes] = {}
+        self._plain: dict[Digest, bytes] = {}
+
+    def forget(self) -> None:
+        """Let go of everything held."""
+        self._fetched.clear()
+        self._plain.clear()
+
+    def keep_only(self, digests: set[Digest]) -> None:
+        """Let go of all but the decoded chunks named."""
+        self._fetched.clear()
+        self._plain = {name: plain for name, plain in self._plain.items() if name in digests}
+
+    def fetch(self, rows: Iterable[Row]) -> None:
+        """Get the payloads of *rows* that are not here yet, joining near neighbours.
+
+        Raises:
+            NotFoundError: A pack is gone.
+            StorageError: The store failed.
+        """
+        wanted = {place_of(row) for row in rows if row.digest not in self._plain}
+        wanted -= self._fetched.keys()
+        spans = [Span(pack_key(place.pack), place.start, place.stop) for place in wanted]
+        reads = plan_reads(spans, max_gap=_MAX_GAP, max_read=_MAX_READ)
+        bodies = list(self._pool.map(lambda read: self._store.get(*_args(read)), reads))
+        found = dict(zip(reads, bodies, strict=True))
+        starts = sorted(found)
+        for place, span in zip(wanted, spans, strict=True):
+            read = _containing(starts, span)
+            body = found[read]
+            piece = body[span.start - read.start : span.stop - read.start]
+            if len(piece) != span.stop - span.start:
+                raise CorruptionError(span.key, f"it ends before byte {span.stop}")
+            self._fetched[place] = piece
+
+    def decode_all(self, rows: Sequence[Row], table: Sequence[Row]) -> list[bytes]:
+        """Return the plain bytes of *rows*, whose bases are indexes into *table*.
+
+        Everything needed must have been fetched: see `closure`.
+
+        Raises:
+            CorruptionError: A payload does not decode to what its digest names.
+        """
+        level = [row for row in rows if row.base]
+        bases: dict[Digest, Row] = {}
+        while level:
+            level = [table[part.row] for row in level for part in row.base]
+            for row in level:  # deeper bases are decoded first, so they go last
+                bases.pop(row.digest, None)
+                bases[row.digest] = row
+        waiting = [row for row in reversed(bases.values()) if row.digest not in self._plain]
+        for batch in _by_depth(waiting):
+            plain = self._pool.map(lambda row: self._decode(row, table), batch)
+            for row, body in zip(batch, plain, strict=True):
+                self._plain[row.digest] = body
+        return list(self._pool.map(lambda row: self._decode(row, table), rows))
+
+    def _decode(self, row: Row, table: Sequence[Row]) -> bytes:
+        held = self._plain.get(row.digest)
+        if held is not None:
+            return held
+        base = None
+        if row.base:
+            parts = [
+                memoryview(self._plain[table[part.row].digest])[part.start : part.stop]
+                for part in row.base
+            ]
+            base = parts[0] if len(parts) == 1 else b"".join(parts)
+        key = pack_key(row.pack)
+        where = f"the chunk {row.digest} at bytes {row.start} to {row.start + row.stored}"
+        try:
+            plain = decode(row.codec, self._fetched[place_of(row)], size=row.size, base=base)
+        except CorruptionError as cause:
+            raise CorruptionError(key, f"{where} does not decode ({cause.reason})") from cause
+        found = Digest.of(plain)
+        if found != row.digest:
+            raise CorruptionError(key, f"{where} decodes to {found}")
+        return plain
+
+
+def place_of(row: Row) -> Place:
+    """Where the payload of *row* lies."""
+    return Place(row.pack, row.start, row.start + row.stored)
+
+
+def closure(rows: Iterable[Row], table: Sequence[Row]) -> list[Row]:
+    """*rows* and all that they need to decode, each once."""
+    found: dict[Digest, Row] = {}
+    waiting = list(rows)
+    while waiting:
+        row = waiting.pop()
+        if row.digest not in found:
+            found[row.digest] = row
+            waiting.extend(table[part.row] for part in row.base)
+    return list(found.values())
+
+
+def _args(read: Span) -> tuple[str, int, int]:
+    return read.key, read.start, read.stop
+
+
+def _containing(reads: list[Span], span: Span) -> Span:
+    low, high = 0, len(reads)
+    while low < high:  # the last read that does not start behind the span
+        middle = (low + high) // 2
+        if (reads[middle].key, reads[middle].start) <= (span.key, span.start):
+            low = middle + 1
+        else:
+            high = middle
+    return reads[low - 1]
+
+
+def _by_depth(rows: Sequence[Row]) -> Iterable[list[Row]]:
+    """Split *rows*, deepest base first, into runs that do not need one another."""
+    whole = [row for row in rows if not row.base]
+    if whole:
+        yield whole
+    for row in rows:
+        if row.base:
+            yield [row]

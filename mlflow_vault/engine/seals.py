@@ -1,0 +1,92 @@
+"""Seals: paths that a version pins and that no longer change.
+
+Every write and delete asks first.  What was asked is remembered for a few seconds, so that
+a folder of small files costs one look and not one per file; a version holds its own bytes, so a
+write that slips in between harms nothing that was promised.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from mlflow_vault.engine.write.transaction import look_at_notices
+from mlflow_vault.errors import CorruptionError, NotFoundError, SealedError
+from mlflow_vault.format import layout
+from mlflow_vault.format.record import Kind, unframe_json
+
+if TYPE_CHECKING:
+    from mlflow_vault.engine.world import World
+    from mlflow_vault.store.protocol import Store
+
+_REMEMBERED: Final = 5.0  # seconds that a look holds
+_MOST: Final = 1024  # looks remembered
+
+
+class Seals:
+    """What is sealed in one store, asked for by artifact path."""
+
+    def __init__(self, store: Store, world: World) -> None:
+        self._store = store
+        self._world = world
+        self._lock = threading.Lock()
+        self._looks: dict[str, tuple[float, dict[str, str]]] = {}
+
+    def refuse(self, path: str) -> None:
+        """Refuse to go on if *path* may not be written.
+
+        Raises:
+            SealedError: It, or a folder above it, is sealed; the message names the version.
+            UnsupportedError: The vault requires a feature that this release lacks.
+        """
+        for sealed, version in self._look(layout.seal_unit(path)).items():
+            if covers(sealed, path):
+                raise SealedError(
+                    f"{path} belongs to {version}, which is sealed: its files no longer change. "
+                    "Log to another run or model instead."
+                )
+
+    def below(self, path: str) -> dict[str, str]:
+        """``{sealed path: version}`` of every seal that covers *path* or lies below it."""
+        found: dict[str, str] = {}
+        if path:
+            found = _read(self._store, layout.seal_unit(path))
+        found |= _read(self._store, layout.seal_prefix(path))
+        return {
+            sealed: version
+            for sealed, version in found.items()
+            if covers(sealed, path) or covers(path, sealed)
+        }
+
+    def _look(self, unit: str) -> dict[str, str]:
+        now = self._world.monotonic()
+        with self._lock:
+            when, seals = self._looks.get(unit, (float("-inf"), {}))
+        if now - when < _REMEMBERED:
+            return seals
+        look_at_notices(self._store)
+        seals = _read(self._store, unit)
+        with self._lock:
+            if len(self._looks) >= _MOST:
+                self._looks.clear()
+            self._looks[unit] = (now, seals)
+        return seals
+
+
+def covers(sealed: str, path: str) -> bool:
+    """Whether a seal on *sealed* holds for *path*."""
+    return not sealed or path == sealed or path.startswith(f"{sealed}/")
+
+
+def _read(store: Store, prefix: str) -> dict[str, str]:
+    seals: dict[str, str] = {}
+    for found in store.list(prefix):
+        try:
+            body = unframe_json(Kind.SEAL, store.get(found.key), found.key)
+        except NotFoundError:
+            continue
+        try:
+            seals[str(body["path"])] = str(body["version"])
+        except KeyError as cause:
+            raise CorruptionError(found.key, f"it is no seal ({cause} is missing)") from cause
+    return seals

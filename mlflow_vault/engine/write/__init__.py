@@ -1,0 +1,1 @@
+"""From files to entries: cutting, coding, packing, and the order in which things are named."""

@@ -1,0 +1,72 @@
+"""Fills packs and sends them off while the next one fills.
+
+At most one pack fills and one travels, so memory stays at two packs however much is written.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
+
+from mlflow_vault.config import PACK_TARGET
+from mlflow_vault.format.pack import PackBuilder, Record
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mlflow_vault.engine.world import World
+    from mlflow_vault.engine.write.transaction import Transaction
+
+
+class Packer:
+    """Puts records into packs of one transaction.  A context manager."""
+
+    def __init__(self, transaction: Transaction, world: World) -> None:
+        self._transaction = transaction
+        self._world = world
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="vault-pack")
+        self._sending: Future[None] | None = None
+        self._open()
+
+    def add(self, record: Record) -> tuple[bytes, int]:
+        """Append *record*; return the id of its pack and where its payload starts there."""
+        pack, start = self._pack, self._builder.add(record)
+        if len(self._builder) >= PACK_TARGET:
+            self._send()
+        return pack, start
+
+    def flush(self) -> None:
+        """Return when every pack is durable.
+
+        Raises:
+            StorageError: The store failed.
+        """
+        if not self._builder.is_empty:
+            self._send()
+        self._wait()
+
+    def _open(self) -> None:
+        self._pack = self._world.random(16)
+        self._builder = PackBuilder()
+
+    def _send(self) -> None:
+        self._wait()
+        body, pack = self._builder.finish(), self._pack
+        self._sending = self._sender.submit(self._transaction.put_pack, pack, body)
+        self._open()
+
+    def _wait(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._sender.shutdown(wait=True)

@@ -1,0 +1,140 @@
+"""Where the bytes of a write come from: a file that holds still, or a spooled stream.
+
+A source is read with ``pread`` into private copies and never mapped: another process that
+truncates a mapped file kills the reader with SIGBUS.  What the file looked like before is
+compared with what it looks like after, so a file that is written to while it is logged
+is an error and not a chimera.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
+
+from mlflow_vault.errors import InvalidInputError, NotFoundError, SourceChangedError, StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+_PIECE: Final = 1 << 20  # bytes moved at a time from a stream
+
+
+class Source:
+    """An open file of known size.  A context manager; `check` says it did not change."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self.name = name
+        self._before = self._look()
+        self.size = self._before[0]
+
+    @classmethod
+    def open(cls, path: Path) -> Source:
+        """Open the file *path*.
+
+        Raises:
+            NotFoundError: There is no such file.
+            InvalidInputError: It is a folder, a socket or another thing without bytes.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError as cause:
+            raise NotFoundError(f"there is no file {path} to log") from cause
+        except OSError as cause:
+            raise InvalidInputError(f"{path} cannot be read: {cause.strerror}") from cause
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise InvalidInputError(f"{path} is not a regular file, so it cannot be logged")
+        return cls(descriptor, str(path))
+
+    @classmethod
+    def spool(cls, stream: BinaryIO, folder: Path | None, limit: int | None) -> Source:
+        """Take all of *stream* into a file without a name, which vanishes whatever happens.
+
+        Args:
+            stream: Read until it is empty.
+            folder: Where to put the file; None for the system's temporary folder.
+            limit: Bytes allowed, None for no limit.
+
+        Raises:
+            StorageError: The stream is longer than *limit*, or the disk is full.
+        """
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                total = 0
+                while piece := stream.read(_PIECE):
+                    total += len(piece)
+                    _refuse_over(limit, total)
+                    file.write(piece)
+                file.flush()
+                return cls(os.dup(file.fileno()), "the upload")
+        except StorageError:
+            raise
+        except OSError as cause:
+            raise StorageError(
+                f"the upload could not be spooled to {folder or tempfile.gettempdir()}: "
+                f"{cause.strerror or cause}; make room there and try again"
+            ) from cause
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a private copy of bytes ``[start, stop)``.
+
+        Raises:
+            SourceChangedError: The file is shorter than it was.
+        """
+        pieces = []
+        while start < stop:
+            try:
+                piece = os.pread(self._descriptor, stop - start, start)
+            except OSError as cause:
+                raise StorageError(f"{self.name} cannot be read: {cause.strerror}") from cause
+            if not piece:
+                raise SourceChangedError(
+                    f"{self.name} became shorter while it was read; nothing was committed. "
+                    "Log it again when nobody writes to it."
+                )
+            pieces.append(piece)
+            start += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def again(self) -> Source:
+        """Open the same file once more; each is closed on its own."""
+        return Source(os.dup(self._descriptor), self.name)
+
+    def check(self) -> None:
+        """Make sure that the file is what it was when it was opened.
+
+        Raises:
+            SourceChangedError: It is not.
+        """
+        if self._look() != self._before:
+            raise SourceChangedError(
+                f"{self.name} changed while it was read; nothing was committed. "
+                "Log it again when nobody writes to it."
+            )
+
+    def _look(self) -> tuple[int, int]:
+        found = os.fstat(self._descriptor)
+        return found.st_size, found.st_mtime_ns
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+
+def _refuse_over(limit: int | None, total: int) -> None:
+    if limit is not None and total > limit:
+        raise StorageError(
+            f"the upload is longer than the {limit} bytes this server may spool; "
+            "raise MLFLOW_VAULT_SPOOL_LIMIT or log directly to the vault"
+        )

@@ -1,0 +1,50 @@
+"""The table of one file's entry while it is written: rows are added once and found again.
+
+Rows come from three places: coded now, written earlier in the same transaction, or held by a
+relative.  The last two bring the rows of their bases with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlflow_vault.format.entry import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlflow_vault.format.digest import Digest
+    from mlflow_vault.format.entry import Row
+
+
+class Table:
+    """Rows in an order in which a row links only to rows before it."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.sequence: list[int] = []
+        self._index: dict[Digest, int] = {}
+
+    def index_of(self, digest: Digest) -> int | None:
+        """The index of the row of *digest*, None if there is none."""
+        return self._index.get(digest)
+
+    def add(self, row: Row) -> int:
+        """Add *row*, whose base is given as indexes of this table; return its index."""
+        known = self._index.get(row.digest)
+        if known is not None:
+            return known
+        self.rows.append(row)
+        self._index[row.digest] = len(self.rows) - 1
+        return len(self.rows) - 1
+
+    def adopt(self, row: Row, table: Sequence[Row]) -> int:
+        """Add *row* of another *table*, and the bases that it links to there."""
+        known = self._index.get(row.digest)
+        if known is not None:
+            return known
+        base = tuple(
+            Part(self.adopt(table[part.row], table), part.start, part.stop) for part in row.base
+        )
+        return self.add(replace(row, base=base))

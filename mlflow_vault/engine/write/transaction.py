@@ -1,0 +1,177 @@
+"""One write of many chunks, in the order that keeps lock-free collection safe.
+
+    1  put      intents/<id>                I am writing
+    2  list     notices/                    what is condemned, which features are required
+    3           read entries, upload packs  packs named by an entry read now may be reused
+    4  create   outcomes/<id>               committed: these are all the packs I will name
+    5  put      entries, then hints
+    6  delete   intents/<id>
+
+A crash before 4 leaves garbage; between 4 and 6 a standing intent, which keeps the packs: a
+leak, never a name without its bytes.  A collector that gave up on us wins 4 with an aborted
+outcome; then nothing was named, and the writer starts again with a new id.
+
+Every line and its place were checked against all interleavings; docs/format.md,
+"Transactions", says why each stands where it does.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from mlflow_vault.errors import ConflictError, CorruptionError, NotFoundError, StorageError
+from mlflow_vault.format import layout
+from mlflow_vault.format.record import (
+    Kind,
+    Outcome,
+    frame_json,
+    refuse_features,
+    unframe_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlflow_vault.engine.world import World
+    from mlflow_vault.format.entry import Entry
+    from mlflow_vault.store.protocol import Store
+
+_log = logging.getLogger(__name__)
+_REFRESH: Final = 60.0  # seconds after which a working writer puts its intent again
+
+
+def look_at_notices(store: Store) -> frozenset[bytes]:
+    """List what every writer must know; return the condemned packs.
+
+    Raises:
+        UnsupportedError: The vault requires a feature that this release lacks.
+    """
+    features, condemned = [], []
+    for found in store.list(layout.NOTICES):
+        if found.key.startswith(layout.CONDEMNED):
+            condemned.append(found.key)
+        else:
+            features.append(found.key.removeprefix(layout.FEATURES))
+    refuse_features(features, store.uri)
+    packs: set[bytes] = set()
+    for key in condemned:
+        try:
+            body = unframe_json(Kind.CONDEMNED, store.get(key), key)
+        except NotFoundError:
+            continue  # retracted since it was listed
+        try:
+            packs.update(bytes.fromhex(pack) for pack in body["packs"])
+        except (KeyError, TypeError, ValueError) as cause:
+            raise CorruptionError(key, f"it is no list of packs ({cause})") from cause
+    return frozenset(packs)
+
+
+class Transaction:
+    """A writer's way from intent to outcome.
+
+    Attributes:
+        id: Unique for ever.
+    """
+
+    def __init__(self, store: Store, world: World) -> None:
+        self._store = store
+        self._world = world
+        self.id = world.transaction_id()
+        self._nonce = world.random(16).hex()
+        self._reusable: set[bytes] = set()
+        self._refused: set[bytes] = set()
+        self._intended = 0.0
+        self._progress = 0
+        self._committed = False
+        self._aborted = False
+        self._put_intent()
+        try:
+            self._condemned = look_at_notices(store)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def trust(self, entry: Entry) -> None:
+        """Allow the packs of *entry*, which must have been read after this transaction began."""
+        self._reusable |= entry.packs - self._condemned
+
+    def may_reuse(self, pack: bytes) -> bool:
+        """Whether new entries may name *pack*, which other writes made.
+
+        One that no entry read by us names is asked for: it is there or it is not reused.
+        """
+        if pack in self._reusable:
+            return True
+        if pack in self._refused or pack in self._condemned:
+            return False
+        there = self._store.stat(layout.pack_key(pack)) is not None
+        (self._reusable if there else self._refused).add(pack)
+        return there
+
+    def put_pack(self, pack: bytes, body: bytes | bytearray) -> None:
+        """Upload a pack under its new random id."""
+        self._store.put(layout.pack_key(pack), body)
+        self._reusable.add(pack)
+        if self._world.monotonic() - self._intended > _REFRESH:
+            self._put_intent()
+
+    def commit(self, entries: Sequence[Entry]) -> list[str]:
+        """Make *entries* what their paths hold; return their etags, in order.
+
+        Raises:
+            ConflictError: A collector aborted this transaction; start again.
+            StorageError: The store failed.  Trying again, as a new transaction, is safe.
+        """
+        packs = sorted(frozenset[bytes]().union(*(entry.packs for entry in entries)))
+        outcome = Outcome(self.id, self._nonce, committed=True, packs=tuple(packs))
+        self._create_outcome(outcome)
+        self._committed = True
+        etags = self._store.put_many(
+            (layout.tree_key(entry.path), entry.to_bytes()) for entry in entries
+        )
+        _log.debug("transaction %s named %d entries", self.id, len(entries))
+        return etags
+
+    def finish(self) -> None:
+        """Remove the intent: everything that this transaction names is named."""
+        self._store.delete(layout.INTENTS + self.id)
+
+    def abandon(self) -> None:
+        """Give up.
+
+        Before the outcome, what was uploaded is garbage.  After it nothing is undone: the intent
+        stays and keeps every pack that an entry may already name.
+        """
+        if self._committed:
+            return
+        try:
+            self._store.delete(layout.INTENTS + self.id)
+            if self._aborted:
+                self._store.delete(layout.OUTCOMES + self.id)  # the tombstone is ours to remove
+        except StorageError:
+            _log.debug("intent %s stays: a collector will abort it", self.id, exc_info=True)
+
+    def _put_intent(self) -> None:
+        self._progress += 1
+        body = frame_json(Kind.INTENT, {"transaction": self.id, "progress": self._progress})
+        self._store.put(layout.INTENTS + self.id, body)
+        self._intended = self._world.monotonic()
+
+    def _create_outcome(self, outcome: Outcome) -> None:
+        key = layout.OUTCOMES + self.id
+        try:
+            self._store.create(key, outcome.to_bytes())
+        except (ConflictError, StorageError) as cause:
+            # A lost response leaves our own outcome behind: read back and compare.
+            try:
+                found = Outcome.from_bytes(self._store.get(key), key)
+            except NotFoundError:
+                raise cause from None
+            if found == outcome:
+                return
+            self._aborted = not found.committed
+            raise ConflictError(
+                f"a collector took transaction {self.id} for dead and aborted it; "
+                "nothing was named. Write again."
+            ) from cause

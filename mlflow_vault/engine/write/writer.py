@@ -1,0 +1,262 @@
+"""Writes files into a vault.
+
+    small file -> entry                                  one put, many together in a folder
+    large file -> digest -> known? -> its chunks named again
+                                   -> else cut, coded, packed
+               -> outcome -> entries -> hints
+
+Nothing is named before it is durable: `engine.write.transaction` holds the order.  Small files are
+named last, so that a model's description does not appear before its weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import posixpath
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from blake3 import blake3
+
+from mlflow_vault.config import INLINE_ENCODED, INLINE_PLAIN, MIB
+from mlflow_vault.engine import hints
+from mlflow_vault.engine.write.coder import FileCoder, Shelf
+from mlflow_vault.engine.write.cutting import cut_windows
+from mlflow_vault.engine.write.packer import Packer
+from mlflow_vault.engine.write.relatives import find_relatives, inherited_mean, remember
+from mlflow_vault.engine.write.transaction import Transaction
+from mlflow_vault.errors import ConflictError, SourceChangedError
+from mlflow_vault.format import layout
+from mlflow_vault.format.chunking import ContentCutter
+from mlflow_vault.format.digest import Digest
+from mlflow_vault.format.entry import Entry, Tensor
+from mlflow_vault.format.tensors import find_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mlflow_vault.engine.seals import Seals
+    from mlflow_vault.engine.world import World
+    from mlflow_vault.engine.write.source import Source
+    from mlflow_vault.format.record import Identity
+    from mlflow_vault.format.tensors import Layout
+    from mlflow_vault.store.protocol import Store
+
+_log = logging.getLogger(__name__)
+_TRIES: Final = 3  # transactions begun for one write before a collector's abort is reported
+_FILES: Final = 256  # large files named by one transaction
+_BATCH: Final = 32 * MIB  # bytes of small entries held before they are put
+_LISTED: Final = 16  # files logged together from which a folder's sizes are noted
+_READ: Final = 4 * MIB  # bytes read at a time for the digest
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A file to write: where to, and how to open it; opened again if a transaction is retried."""
+
+    path: str
+    open: Callable[[], Source]
+
+
+class Writer:
+    """Writes files into one vault.  Holds no threads between writes, so it survives a fork."""
+
+    def __init__(self, store: Store, identity: Identity, world: World, seals: Seals) -> None:
+        self._store = store
+        self._identity = identity
+        self._world = world
+        self._seals = seals
+
+    def write(
+        self,
+        files: Iterable[Incoming],
+        *,
+        parents: Sequence[str] = (),
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Make each of *files* what its path holds.
+
+        Args:
+            files: Their paths are checked before anything is read.
+            parents: Paths of files that these are likely to continue, tried first as bases.
+            progress: Told the plain bytes as they are done.
+
+        Raises:
+            InvalidInputError: A path or a file cannot be logged.
+            SealedError: A path no longer changes.
+            SourceChangedError: A file moved while it was read; its batch was not committed.
+            StorageError: The store failed; what was there before is still there.
+        """
+        job = _Job(parents, progress)
+        large: list[Incoming] = []
+        small: list[tuple[str, int, bytes]] = []
+        held = 0
+        for file in files:
+            self._seals.refuse(layout.check_path(file.path))
+            body, size = _inline(file)
+            if body is None:
+                large.append(file)
+                continue
+            small.append((file.path, size, body))
+            progress(size)
+            held += len(body)
+            if held >= _BATCH:
+                self._put_small(small, job)
+                small, held = [], 0
+        for start in range(0, len(large), _FILES):
+            self._write_large(large[start : start + _FILES], job)
+        self._put_small(small, job)
+        self._note_listings(job)
+
+    def _put_small(self, small: list[tuple[str, int, bytes]], job: _Job) -> None:
+        etags = self._store.put_many((layout.tree_key(path), body) for path, _, body in small)
+        for (path, size, _), etag in zip(small, etags, strict=True):
+            job.add(path, size, etag)
+
+    def _note_listings(self, job: _Job) -> None:
+        notes = hints.HintWriter(self._store)
+        for folder, sizes in job.folders.items():
+            if len(sizes) >= _LISTED:
+                notes.remember_sizes(folder, sizes)
+        notes.put()
+
+    def _write_large(self, files: Sequence[Incoming], job: _Job) -> None:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._transact(files, job)
+            except ConflictError:
+                if attempt == _TRIES:
+                    raise
+                _log.info("a collector aborted this write; it starts again")
+        return None
+
+    def _transact(self, files: Sequence[Incoming], job: _Job) -> None:
+        transaction = Transaction(self._store, self._world)
+        try:
+            with (
+                ThreadPoolExecutor(self._world.threads, "vault-code") as pool,
+                Packer(transaction, self._world) as packer,
+            ):
+                shelf = Shelf(self._store, pool, transaction, packer)
+                entries = [self._write_one(file, shelf, job) for file in files]
+                packer.flush()
+            etags = transaction.commit(entries)
+        except BaseException:
+            transaction.abandon()
+            raise
+        notes = hints.HintWriter(self._store)
+        for entry, etag in zip(entries, etags, strict=True):
+            job.add(entry.path, entry.size, etag)
+            remember(notes, entry)
+        notes.put()
+        transaction.finish()
+
+    def _write_one(self, file: Incoming, shelf: Shelf, job: _Job) -> Entry:
+        with file.open() as source:
+            digest = _digest(source)
+            known = hints.known_file(self._store, digest)
+            if known is not None and known.inline is None and known.size == source.size:
+                shelf.transaction.trust(known)
+                if all(map(shelf.transaction.may_reuse, known.packs)):
+                    source.check()
+                    job.progress(source.size)
+                    return replace(known, path=file.path, transaction=shelf.transaction.id)
+            return self._code(source, digest, file.path, shelf, job)
+
+    def _code(self, source: Source, digest: Digest, path: str, shelf: Shelf, job: _Job) -> Entry:
+        found = find_arrays(source, name=posixpath.basename(path))
+        tensors = _tensors(found)
+        relatives = find_relatives(self._store, shelf.transaction, path, tensors, job.parents)
+        mean = inherited_mean(relatives, source.size)
+        coder = FileCoder(shelf, relatives, tensors)
+        whole, sha256 = blake3(), hashlib.sha256()
+
+        def hash_all(pieces: list[bytes]) -> None:
+            for piece in pieces:
+                whole.update(piece)
+                sha256.update(piece)
+
+        for window in cut_windows(source, found, ContentCutter(mean, self._identity.cut_seed)):
+            hashing = shelf.pool.submit(hash_all, [chunk.plain for chunk in window])
+            coder.code(window)
+            hashing.result()
+            job.progress(sum(len(chunk.plain) for chunk in window))
+        source.check()
+        if whole.digest() != digest.raw:
+            raise SourceChangedError(
+                f"{source.name} changed while it was read; nothing was committed. "
+                "Log it again when nobody writes to it."
+            )
+        return Entry(
+            path=path,
+            size=source.size,
+            digest=digest,
+            sha256=sha256.digest(),
+            transaction=shelf.transaction.id,
+            mean=mean,
+            parser=found.parser,
+            tensors=coder.tensors(),
+            rows=tuple(coder.table.rows),
+            sequence=tuple(coder.table.sequence),
+        )
+
+
+class _Job:
+    """One call of `Writer.write`: what it was given, and what it named in which folder."""
+
+    def __init__(self, parents: Sequence[str], progress: Callable[[int], None]) -> None:
+        self.parents = parents
+        self.progress = progress
+        self.folders: dict[str, dict[str, tuple[str, int]]] = {}
+
+    def add(self, path: str, size: int, etag: str) -> None:
+        folder = self.folders.setdefault(posixpath.dirname(path), {})
+        folder[layout.tree_key(path)] = (etag, size)
+
+
+def _inline(file: Incoming) -> tuple[bytes | None, int]:
+    """The entry of *file* if it is small enough to lie in it whole, and its plain size."""
+    with file.open() as source:
+        if source.size > INLINE_PLAIN:
+            return None, source.size
+        plain = source.read(0, source.size)
+        source.check()
+    entry = Entry(
+        path=file.path,
+        size=len(plain),
+        digest=Digest.of(plain),
+        sha256=hashlib.sha256(plain).digest(),
+        inline=plain,
+    )
+    body = entry.to_bytes()
+    return (body if len(body) <= INLINE_ENCODED else None), len(plain)
+
+
+def _digest(source: Source) -> Digest:
+    hasher = blake3()
+    for piece in _pieces(source):
+        hasher.update(piece)
+    return Digest(hasher.digest())
+
+
+def _pieces(source: Source) -> Iterator[bytes]:
+    for start in range(0, source.size, _READ):
+        yield source.read(start, min(start + _READ, source.size))
+
+
+def _tensors(found: Layout) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(
+            name=array.name,
+            element=array.element,
+            shape=array.shape,
+            start=array.start,
+            stop=array.stop,
+            anchor=array.element,
+            age=0,
+            spent=0,
+        )
+        for array in found.arrays
+    )

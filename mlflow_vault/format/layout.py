@@ -1,0 +1,237 @@
+"""Where every kind of object lies in a store, and how artifact paths become keys.
+
+    vault.json                 what this vault is; written once
+    tree/<path>!               entries: what MLflow sees, overwritten atomically
+    packs/<aa>/<id>            encoded chunks
+    intents/ outcomes/ sweeps/ transactions and collections
+    notices/features/<name>    what a reader or writer must know; written once
+    notices/condemned/<gc>     packs a collector is about to delete
+    seals/<unit>!/<digest>     promises that a path no longer changes
+    hints/...                  notes that save work and may be wrong
+
+An artifact path is any POSIX path a person can type; a key is lower-case ASCII that
+every disk and object store takes, told apart without regard to case:
+
+    Model v2/MLmodel  ->  tree/!model!032v2/!m!lmodel!
+
+``!`` and a letter is that letter in upper case; ``!`` and three digits is one byte; ``!-``
+ends a piece of a component too long for a disk; a last ``!`` marks an entry, so that ``a`` and
+``a/b`` never collide.  The way back is unique: `path_of` undoes `tree_key`.
+
+Pure: no I/O.  Written down in docs/format.md, "Keys".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+from mlflow_vault.errors import InvalidInputError
+from mlflow_vault.format.digest import Digest
+
+VAULT: Final = "vault.json"
+TREE: Final = "tree/"
+PACKS: Final = "packs/"
+INTENTS: Final = "intents/"
+OUTCOMES: Final = "outcomes/"
+NOTICES: Final = "notices/"
+FEATURES: Final = "notices/features/"
+CONDEMNED: Final = "notices/condemned/"
+SWEEPS: Final = "sweeps/"
+SEALS: Final = "seals/"
+PROBES: Final = "hints/probes/"
+HINTS: Final = "hints/"
+KNOWN_FILES: Final = "hints/files/"
+FAMILIES: Final = "hints/families/"
+LISTINGS: Final = "hints/listings/"
+MARK: Final = "!"  # the end of an entry's key
+CONTINUED: Final = "!-"  # the end of a piece that goes on in the next one
+
+_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_PIECE: Final = 180  # bytes: under the 255 of every disk, with room for what a store adds
+_LONGEST: Final = 900  # bytes: S3 takes keys of 1,024, and a prefix comes before ours
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)")  # names Windows keeps
+_TOKEN: Final = re.compile(r"!([a-z])|!([0-9]{3})|([a-z0-9._-])")
+
+
+def check_path(path: str) -> str:
+    """Return *path* if it names something inside a vault; the empty path is its root.
+
+    Raises:
+        InvalidInputError: It climbs (``..``, encoded any number of times), is absolute,
+            has a NUL, an empty or a ``.`` component, or is too long.
+
+    >>> check_path("1/run/artifacts/model.pkl")
+    '1/run/artifacts/model.pkl'
+    """
+    if not path:
+        return path
+    seen = path
+    while True:
+        if "\0" in seen:
+            raise InvalidInputError(f"artifact path {path!r} has a NUL character")
+        if ".." in re.split(r"[/\\]", seen):
+            raise InvalidInputError(f"artifact path {path!r} climbs out of its folder with '..'")
+        decoded = unquote(seen, errors="surrogateescape")
+        if decoded == seen:
+            break
+        seen = decoded
+    if path.startswith("/"):
+        raise InvalidInputError(f"artifact path {path!r} is absolute; give it relative to its root")
+    if any(part in {"", "."} for part in path.split("/")):
+        raise InvalidInputError(f"artifact path {path!r} has an empty or '.' component")
+    if len(_escape_path(path)) > _LONGEST:
+        raise InvalidInputError(f"artifact path {path[:80]!r}... is too long: shorten it")
+    return path
+
+
+def join(folder: str, name: str) -> str:
+    """Put *name* below *folder*, either of which may be empty."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def tree_key(path: str) -> str:
+    """The key of the entry of the file *path*.
+
+    >>> tree_key("Model v2/MLmodel")
+    'tree/!model!032v2/!m!lmodel!'
+    """
+    return TREE + _escape_path(check_path(path)) + MARK
+
+
+def tree_prefix(path: str) -> str:
+    """What the keys of all entries below the folder *path* start with."""
+    return TREE + (_escape_path(check_path(path)) + "/" if path else "")
+
+
+def path_of(key: str) -> str:
+    """Undo `tree_key`, or `tree_prefix` where *key* ends in ``/``.
+
+    Raises:
+        InvalidInputError: No artifact path has this key.
+    """
+    inner = key.removeprefix(TREE).removesuffix("/" if key.endswith("/") else MARK)
+    return "/".join(
+        _unescape(component, key) for component in inner.replace(CONTINUED + "/", "").split("/")
+    )
+
+
+def pack_key(pack: bytes) -> str:
+    """The key of the pack with the random 16-byte id *pack*."""
+    name = pack.hex()
+    return f"{PACKS}{name[:2]}/{name}"
+
+
+def pack_of(key: str) -> bytes:
+    """Undo `pack_key`.
+
+    Raises:
+        InvalidInputError: *key* is not that of a pack.
+    """
+    name = key.rsplit("/", 1)[-1]
+    if not re.fullmatch(r"[0-9a-f]{32}", name) or pack_key(bytes.fromhex(name)) != key:
+        raise InvalidInputError(f"{key} is not the key of a pack")
+    return bytes.fromhex(name)
+
+
+def seal_unit(path: str) -> str:
+    """The prefix below which every seal that can cover *path* lies: one listing tells.
+
+    A unit is what MLflow calls an artifact root, ``.../artifacts``, else the first component.
+    """
+    parts = path.split("/")
+    stop = parts.index("artifacts") + 1 if "artifacts" in parts else 1
+    return f"{SEALS}{_escape_path('/'.join(parts[:stop]))}{MARK}/"
+
+
+def seal_key(path: str) -> str:
+    """The key of the seal on *path*; the seal covers it and everything below."""
+    unit = seal_unit(path)
+    return f"{unit}{Digest.of(path.encode('utf-8', 'surrogateescape')).raw.hex()}"
+
+
+def seal_prefix(path: str) -> str:
+    """What the keys of the seals of all units below the folder *path* start with."""
+    return SEALS + (_escape_path(path) + "/" if path else "")
+
+
+def known_file_key(digest: Digest) -> str:
+    """The key of the hint that says where a file of these bytes is held."""
+    name = digest.raw.hex()
+    return f"{KNOWN_FILES}{name[:2]}/{name}"
+
+
+def family_key(bucket: str) -> str:
+    """The key of the hint that lists the newest members of a family *bucket*."""
+    name = Digest.of(bucket.encode("utf-8", "surrogateescape")).raw.hex()[:32]
+    return f"{FAMILIES}{name[:2]}/{name}"
+
+
+def listing_key(folder: str) -> str:
+    """The key of the hint that holds the sizes of the files directly in *folder*."""
+    name = Digest.of(folder.encode("utf-8", "surrogateescape")).raw.hex()[:32]
+    return f"{LISTINGS}{name[:2]}/{name}"
+
+
+_RUN: Final = re.compile(r"(?:models/m-|traces/tr-|)[0-9a-f]{32}$")
+
+
+def series_of(path: str) -> str:
+    """Name the series of versions that *path* is one of: the same file of another run.
+
+    MLflow's paths contain the run, so the run is taken out and the rest is kept:
+
+    >>> series_of("7/models/m-0123456789abcdef0123456789abcdef/artifacts/model.pkl")
+    '7|model.pkl'
+    """
+    head, found, tail = path.partition("/artifacts/")
+    run = _RUN.search(head)
+    if found and run:
+        return f"{head[: run.start()].rstrip('/')}|{tail}"
+    first, _, rest = path.partition("/")
+    return f"{first}|{rest}"
+
+
+def _escape_path(path: str) -> str:
+    return "/".join(map(_escape, path.split("/")))
+
+
+def _escape(component: str) -> str:
+    """Spell one component of a path in the characters of a key."""
+    spelled = []
+    for byte in component.encode("utf-8", "surrogateescape"):
+        if byte in _PLAIN:
+            spelled.append(chr(byte))
+        elif 0x41 <= byte <= 0x5A:  # noqa: PLR2004 - A to Z
+            spelled.append(MARK + chr(byte + 32))
+        else:
+            spelled.append(f"!{byte:03d}")
+    if component.endswith("."):  # Windows drops a last dot
+        spelled[-1] = "!046"
+    if _DEVICE.match(component):
+        spelled[0] = f"!{ord(component[0]):03d}"
+    pieces, piece = [], ""
+    for token in spelled:
+        if len(piece) + len(token) > _PIECE:
+            pieces.append(piece + CONTINUED)
+            piece = ""
+        piece += token
+    return "/".join([*pieces, piece])
+
+
+def _unescape(component: str, key: str) -> str:
+    spelled = bytearray()
+    at = 0
+    while at < len(component):
+        token = _TOKEN.match(component, at)
+        if token is None or (token[2] and int(token[2]) > 0xFF):  # noqa: PLR2004 - one byte
+            raise InvalidInputError(f"{key} is not the key of an artifact path")
+        if token[1]:
+            spelled += token[1].upper().encode()
+        elif token[2]:
+            spelled.append(int(token[2]))
+        else:
+            spelled += token[3].encode()
+        at = token.end()
+    return spelled.decode("utf-8", "surrogateescape")

@@ -1,0 +1,131 @@
+"""Entries come back as they were, and a forged one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlflow_vault.errors import CorruptionError, UnsupportedError
+from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.digest import Digest
+from mlflow_vault.format.elements import Element
+from mlflow_vault.format.entry import Entry, Part, Row, Tensor
+from mlflow_vault.format.record import Kind, frame, header, unframe
+
+PACK = bytes(16)
+
+
+def _row(name: bytes, codec: Codec = Codec.RAW, base: tuple[Part, ...] = ()) -> Row:
+    return Row(Digest.of(name), 100, codec, PACK, 16, 90, base)
+
+
+def _entry(rows: tuple[Row, ...], sequence: tuple[int, ...]) -> Entry:
+    return Entry(
+        path="1/a",
+        size=100 * len(sequence),
+        digest=Digest.of(b"file"),
+        sha256=bytes(32),
+        transaction="00",
+        mean=65536,
+        parser="npy",
+        tensors=(Tensor("w", Element.F32, (5, 5), 0, 100, Element.F32, 1, 90),),
+        rows=rows,
+        sequence=sequence,
+    )
+
+
+GOOD = _entry((_row(b"a"), _row(b"b", Codec.DELTA, (Part(0, 0, 100),)), _row(b"c")), (1, 2, 2))
+
+
+def test_round_trip() -> None:
+    """What an entry says comes back."""
+    assert Entry.from_bytes(GOOD.to_bytes(), "k") == GOOD
+
+
+@given(
+    plain=st.binary(max_size=300),
+    path=st.text(st.characters(codec="utf-8"), min_size=1).map(lambda text: text + "\udcff"),
+)
+def test_inline(plain: bytes, path: str) -> None:
+    """A small file lies in its entry, whatever its bytes and its name."""
+    entry = Entry(path, len(plain), Digest.of(plain), bytes(32), inline=plain)
+
+    assert Entry.from_bytes(entry.to_bytes(), "k") == entry
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        _entry((_row(b"a", Codec.DELTA, (Part(0, 0, 100),)),), (0,)),  # its own base
+        _entry((_row(b"a", Codec.DELTA, (Part(1, 0, 100),)), _row(b"b")), (0,)),  # forwards
+        _entry((_row(b"a"), _row(b"b", Codec.DELTA)), (1,)),  # a delta without a base
+        _entry((_row(b"a"), _row(b"b", Codec.RAW, (Part(0, 0, 1),))), (1,)),
+        _entry((_row(b"a"), _row(b"b", Codec.DELTA, (Part(0, 0, 101),))), (1,)),
+        _entry((_row(b"a"), _row(b"b", Codec.DELTA, (Part(0, 9, 9),))), (1,)),
+        _entry((_row(b"a"), _row(b"b", Codec.DELTA, (Part(0, 0, 9),) * 4)), (1,)),
+        replace(GOOD, size=301),
+        replace(GOOD, size=299, inline=b"x" * 299),
+        replace(GOOD, rows=(*GOOD.rows[:2], replace(GOOD.rows[2], size=0))),
+        replace(GOOD, rows=(*GOOD.rows[:2], replace(GOOD.rows[2], codec=77))),
+        _entry(
+            (
+                _row(b"0"),
+                *(_row(b"%d" % n, Codec.DELTA, (Part(n - 1, 0, 100),)) for n in range(1, 6)),
+            ),
+            (5,),
+        ),
+    ],
+)
+def test_forged(forged: Entry) -> None:
+    """An entry that no honest writer makes is damage: cycles, lengths that lie, deep chains."""
+    with pytest.raises(CorruptionError):
+        Entry.from_bytes(forged.to_bytes(), "k")
+
+
+@given(at=st.integers(0), bit=st.integers(0, 7))
+def test_flipped(at: int, bit: int) -> None:
+    """Any flipped bit is noticed."""
+    stored = bytearray(GOOD.to_bytes())
+    stored[at % len(stored)] ^= 1 << bit
+
+    with pytest.raises((CorruptionError, UnsupportedError)):
+        Entry.from_bytes(bytes(stored), "k")
+
+
+@given(stop=st.integers(0, len(GOOD.to_bytes()) - 1))
+def test_cut(stop: int) -> None:
+    """Any cut is noticed."""
+    with pytest.raises(CorruptionError):
+        Entry.from_bytes(GOOD.to_bytes()[:stop], "k")
+
+
+@given(at=st.integers(0), value=st.integers(0, 255))
+def test_forged_bytes(at: int, value: int) -> None:
+    """Bytes that were changed and sealed again make another entry or are damage; never a crash."""
+    body = bytearray(unframe(Kind.ENTRY, GOOD.to_bytes(), "k"))
+    body[at % len(body)] = value
+
+    try:
+        Entry.from_bytes(frame(Kind.ENTRY, bytes(body)), "k")
+    except CorruptionError as error:
+        assert error.key == "k"
+
+
+def test_newer() -> None:
+    """An entry of a newer format, or with a feature unknown here, is refused as that."""
+    stored = bytearray(GOOD.to_bytes())
+    newer = bytes(stored[:5]) + b"\x63" + bytes(stored[6:])
+    featured = bytes(stored[:8]) + b"\x01" + bytes(stored[9:])
+
+    for other in (newer, featured):
+        with pytest.raises(UnsupportedError):
+            Entry.from_bytes(other, "k")
+
+
+def test_other_kind() -> None:
+    """A pack is no entry."""
+    with pytest.raises(CorruptionError):
+        Entry.from_bytes(header(Kind.PACK) + bytes(64), "k")
