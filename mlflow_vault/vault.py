@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mlflow_vault.engine.reader import Reader
 from mlflow_vault.engine.seals import Seals
 from mlflow_vault.engine.tree import Item, Tree
+from mlflow_vault.engine.upkeep import Stats, Verification, export, measure, verify
 from mlflow_vault.engine.world import World
 from mlflow_vault.engine.write.source import Source
 from mlflow_vault.engine.write.writer import Incoming, Writer
@@ -252,6 +253,42 @@ class Vault:
             CorruptionError: It cannot be read as it was written.
         """
         return self._reader.read(_file_path(path), start, stop)
+
+    def stats(self) -> Stats:
+        """What this vault holds and what it costs; reads every entry, and no pack.
+
+        Raises:
+            CorruptionError: An entry is damaged.
+        """
+        return measure(self.store)
+
+    def verify(
+        self, path: str = "", *, progress: Callable[[int], None] = lambda _: None
+    ) -> Verification:
+        """Read every file at and below *path* and compare it with its digests.
+
+        Damage is in the result, not an exception.
+
+        Raises:
+            StorageError: The store failed.
+        """
+        return verify(self._tree, self._reader, layout.check_path(path), progress)
+
+    def export(
+        self,
+        path: str,
+        destination: Path,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """Write every file at and below *path* to the folder *destination*; return how many.
+
+        Raises:
+            NotFoundError: There is nothing at *path*.
+            CorruptionError: A file cannot be read as it was written; those before it were written.
+            StorageError: The store failed, or *destination* cannot be written.
+        """
+        return export(self._tree, self._reader, layout.check_path(path), destination, progress)
 
     def delete(self, path: str) -> tuple[str, ...]:
         """Remove everything at and below *path* but what is sealed.

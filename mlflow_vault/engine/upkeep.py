@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlflow_vault.errors import CorruptionError, NotFoundError, VaultError
+from mlflow_vault.errors import CorruptionError, NotFoundError, StorageError, VaultError
 from mlflow_vault.format import layout
 from mlflow_vault.format.codec import Codec
 from mlflow_vault.format.entry import Entry
@@ -149,6 +149,8 @@ def verify(tree: Tree, reader: Reader, path: str, progress: Callable[[int], None
                 progress(len(piece))
         except NotFoundError:
             files -= 1  # deleted since it was listed
+        except StorageError:
+            raise  # the store failed, which says nothing about the file
         except VaultError as error:
             damaged.append(Damage(name, str(error)))
     return Verification(files, size, tuple(damaged))
