@@ -11,27 +11,28 @@ and after a fork; nothing is held between calls but what `vault.json` said.
 from __future__ import annotations
 
 import logging
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from mlflow_vault.engine.identity import identity_of, make_identity
 from mlflow_vault.engine.reader import Reader
 from mlflow_vault.engine.seals import Seals
 from mlflow_vault.engine.tree import Item, Tree
 from mlflow_vault.engine.upkeep import Stats, Verification, export, measure, verify
 from mlflow_vault.engine.world import World
+from mlflow_vault.engine.write.incoming import Incoming, files_below
 from mlflow_vault.engine.write.source import Source
-from mlflow_vault.engine.write.writer import Incoming, Writer
-from mlflow_vault.errors import ConflictError, InvalidInputError, NotFoundError
+from mlflow_vault.engine.write.writer import Writer
+from mlflow_vault.errors import InvalidInputError, NotFoundError
 from mlflow_vault.format import layout
-from mlflow_vault.format.record import Identity
 from mlflow_vault.store.address import Address
 from mlflow_vault.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from mlflow_vault.format.record import Identity
     from mlflow_vault.store.protocol import Store
 
 __all__ = ["Item", "Vault"]
@@ -88,13 +89,7 @@ class Vault:
             NotFoundError: There is no vault.
             UnsupportedError: It needs a newer release, which the message names.
         """
-        try:
-            stored = store.get(layout.VAULT)
-        except NotFoundError as cause:
-            raise NotFoundError(
-                f"there is no vault at {store.uri}; make one: mlflow-vault init {store.uri}"
-            ) from cause
-        return cls(store, Identity.from_bytes(stored, f"{store.uri}/{layout.VAULT}"), world)
+        return cls(store, identity_of(store), world)
 
     @classmethod
     def init(cls, uri: str) -> Vault:
@@ -108,17 +103,7 @@ class Vault:
     @classmethod
     def init_at(cls, store: Store, world: World | None = None) -> Vault:
         """Make a vault in *store*, or open the one that is there."""
-        world = world or World()
-        try:
-            return cls.at(store, world)
-        except NotFoundError:
-            pass
-        identity = Identity(id=world.random(16).hex(), conditional_create=_probe(store, world))
-        try:
-            store.create(layout.VAULT, identity.to_bytes())
-        except ConflictError:
-            _log.debug("another process made the vault at %s first", store.uri)
-        return cls.at(store, world)
+        return cls(store, make_identity(store, world or World()), world)
 
     @classmethod
     def find(cls, uri: str) -> tuple[Vault, str] | None:
@@ -180,10 +165,7 @@ class Vault:
             SealedError: A version pins one of the paths; files before it may have been written.
             StorageError: The store failed; some files may have been written, each whole.
         """
-        if not source.is_dir():
-            raise InvalidInputError(f"{source} is not a folder, so it cannot be logged as one")
-        layout.check_path(path)
-        self._writer.write(_walk(source, path), progress=progress)
+        self._writer.write(files_below(source, path), progress=progress)
 
     def write_stream(
         self,
@@ -303,33 +285,3 @@ def _file_path(path: str) -> str:
     if not path:
         raise InvalidInputError("a file needs a path; '' is the vault itself")
     return layout.check_path(path)
-
-
-def _walk(source: Path, path: str) -> Iterator[Incoming]:
-    """The files below *source*, sorted, and where each goes."""
-    for folder, folders, names in os.walk(source, onerror=_raise):
-        folders.sort()
-        inside = Path(folder).relative_to(source).as_posix()
-        target = path if inside == "." else layout.join(path, inside)
-        for name in sorted(names):
-            file = Path(folder) / name
-            yield Incoming(layout.join(target, name), partial(Source.open, file))
-
-
-def _raise(error: OSError) -> None:
-    raise InvalidInputError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-
-def _probe(store: Store, world: World) -> bool:
-    """Whether *store* refuses a second create, which collection without locks stands on."""
-    key = f"{layout.PROBES}{world.random(8).hex()}"
-    store.create(key, b"1")
-    try:
-        store.create(key, b"2")
-    except ConflictError:
-        return True
-    else:
-        _log.warning("%s lets a second create win: collect with --exclusive only", store.uri)
-        return False
-    finally:
-        store.delete(key)

@@ -15,7 +15,7 @@ import hashlib
 import logging
 import posixpath
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from mlflow_vault.engine.seals import Seals
     from mlflow_vault.engine.world import World
+    from mlflow_vault.engine.write.incoming import Incoming
     from mlflow_vault.engine.write.source import Source
     from mlflow_vault.format.record import Identity
     from mlflow_vault.format.tensors import Layout
@@ -50,14 +51,6 @@ _FILES: Final = 256  # large files named by one transaction
 _BATCH: Final = 32 * MIB  # bytes of small entries held before they are put
 _LISTED: Final = 16  # files logged together from which a folder's sizes are noted
 _READ: Final = 4 * MIB  # bytes read at a time for the digest
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A file to write: where to, and how to open it; opened again if a transaction is retried."""
-
-    path: str
-    open: Callable[[], Source]
 
 
 class Writer:
