@@ -47,6 +47,7 @@ class Vault:
     """A store with our format in it.
 
     Example:
+        >>> from pathlib import Path
         >>> vault = Vault.init("vault-memory://example")
         >>> vault.write_file(Path(__file__), "1/run/artifacts/vault.py")
         >>> [item.path for item in vault.list("1/run/artifacts")]

@@ -1,0 +1,88 @@
+"""Every check of the project, each in an environment of its own.
+
+    nox                  lint, types, tests, docs: what has to pass
+    nox -s oldest        the plugin against the oldest MLflow we claim
+    nox -s bench         stored bytes against peers; takes half an hour
+    nox -s build         wheel and sdist, looked at
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests", "docs"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.needs_version = ">=2024.4.15"
+
+OLDEST_MLFLOW = "3.10.0"
+CODE = ("mlflow_vault", "tests", "benchmarks", "noxfile.py")
+
+
+def _groups(session: nox.Session, *groups: str) -> None:
+    wanted = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *groups)
+    session.install(*wanted)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, and which floor may import which."""
+    _groups(session, "lint")
+    session.install("-e", ".")
+    session.run("ruff", "check", *CODE)
+    session.run("ruff", "format", "--check", *CODE)
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    _groups(session, "types")
+    session.install("-e", ".")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, with the newest MLflow."""
+    _groups(session, "test")
+    session.install("-e", ".[server]")
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "tests", *session.posargs)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """What touches MLflow, with the oldest one we claim; installing us must not change it."""
+    _groups(session, "test")
+    session.install(f"mlflow=={OLDEST_MLFLOW}")
+    session.install("-e", ".")
+    found = session.run("python", "-c", "import mlflow; print(mlflow.__version__)", silent=True)
+    if str(found).strip().splitlines()[-1] != OLDEST_MLFLOW:
+        session.error(f"installing mlflow-vault changed MLflow to {found}")
+    where = ("tests/plugin", "tests/mlflow", "tests/servers")
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *where, *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Every example in docstrings and docs runs."""
+    _groups(session, "test")
+    session.install("-e", ".[server]")
+    session.run("pytest", "--doctest-modules", "mlflow_vault")
+    session.run("pytest", "--doctest-glob=*.md", "docs", "README.md")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Stored bytes of real fine-tuning histories, against borg."""
+    _groups(session, "bench")
+    session.install("-e", ".[server]")
+    session.run("python", "benchmarks/stored_bytes.py", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheel and sdist."""
+    session.install("build", "twine")
+    session.run("python", "-m", "build")
+    session.run("twine", "check", "--strict", "dist/*", external=False)
