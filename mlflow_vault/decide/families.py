@@ -30,12 +30,7 @@ def family_buckets(tensors: Iterable[Tensor]) -> list[str]:
     Returns:
         One name per order; empty for a file without tensors.
     """
-    features = {
-        f"{tensor.name.rsplit('.', 1)[-1]}|{tensor.shape}|{_width(tensor)}".encode(
-            "utf-8", "surrogateescape"
-        )
-        for tensor in tensors
-    }
+    features = {_feature(tensor).encode("utf-8", "surrogateescape") for tensor in tensors}
     if not features:
         return []
     return [
@@ -49,6 +44,10 @@ def series_bucket(series: str) -> str:
     return f"series|{series}"
 
 
-def _width(tensor: Tensor) -> str:
-    """Float or not, of any width: a half-precision copy is a relative."""
-    return "float" if tensor.element and tensor.element.exponent_bits else str(tensor.element)
+def _feature(tensor: Tensor) -> str:
+    """What relatives have in common; a float of any width, for a half-precision copy is one."""
+    name = tensor.name.rsplit(".", 1)[-1]
+    shape = "x".join(map(str, tensor.shape))
+    element = tensor.element
+    kind = "float" if element and element.exponent_bits else element.name.lower() if element else ""
+    return f"{name}|{shape}|{kind}"
