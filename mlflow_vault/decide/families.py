@@ -10,9 +10,12 @@ Pure: decides only.  `engine.hints` keeps the buckets.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
+
+from mlflow_vault.format.layout import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,9 +42,19 @@ def family_buckets(tensors: Iterable[Tensor]) -> list[str]:
     ]
 
 
-def series_bucket(series: str) -> str:
-    """Name the bucket of all versions of one file: see `format.layout.series_of`."""
-    return f"series|{series}"
+def series_buckets(path: str) -> list[str]:
+    """Name the buckets of the versions of the file at *path*, the likelier one first.
+
+    The first is its series, see `format.layout.series_of`; the second takes numbers for one
+    another, so that ``epoch_2.ckpt`` finds ``epoch_1.ckpt``.
+
+    >>> series_buckets("7/0123456789abcdef0123456789abcdef/artifacts/step-20/w.npy")
+    ['series|7|step-20/w.npy', 'numbered|7|step-#/w.npy']
+    """
+    series = series_of(path)
+    scope, _, name = series.partition("|")
+    numbered = re.sub(r"[0-9]+", "#", name)
+    return [f"series|{series}", *([f"numbered|{scope}|{numbered}"] if numbered != name else [])]
 
 
 def _feature(tensor: Tensor) -> str:

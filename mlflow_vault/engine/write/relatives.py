@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.decide.bases import Relative
-from mlflow_vault.decide.families import family_buckets, series_bucket
+from mlflow_vault.decide.families import family_buckets, series_buckets
 from mlflow_vault.engine.hints import HintWriter, entry_at, members
 from mlflow_vault.format.chunking import mean_for
-from mlflow_vault.format.layout import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,8 +49,9 @@ def find_relatives(
                 found[other] = Relative(entry)
 
     consider(parents, _MOST)
-    newest = members(store, series_bucket(series_of(path)))
-    consider(newest[: _OF_SERIES + 1], _OF_SERIES)
+    for bucket in series_buckets(path):
+        if not found:
+            consider(members(store, bucket)[: _OF_SERIES + 1], _OF_SERIES)
     if _known_share(found.values(), tensors) < _ENOUGH:
         votes: dict[str, int] = {}
         for bucket in family_buckets(tensors):
@@ -72,8 +72,7 @@ def inherited_mean(relatives: Sequence[Relative], size: int) -> int:
 def remember(notes: HintWriter, entry: Entry) -> None:
     """Note *entry* where later files look for relatives."""
     notes.remember_file(entry)
-    notes.remember_member(series_bucket(series_of(entry.path)), entry.path)
-    for bucket in family_buckets(entry.tensors):
+    for bucket in (*series_buckets(entry.path), *family_buckets(entry.tensors)):
         notes.remember_member(bucket, entry.path)
 
 
