@@ -44,28 +44,33 @@ def entry_at(store: Store, path: str) -> Entry | None:
         return None
 
 
-def known_file(store: Store, digest: Digest) -> Entry | None:
-    """An entry that holds a file of these bytes, if a hint leads to one."""
-    paths = _paths(_read(store, layout.known_file_key(digest)))
-    for path in paths[:1]:
-        entry = entry_at(store, path)
-        if entry is not None and entry.digest == digest:
-            return entry
-    return None
-
-
-def members(store: Store, bucket: str) -> list[str]:
-    """Paths of the newest entries in *bucket*, newest first."""
-    return _paths(_read(store, layout.family_key(bucket)))
-
-
-class HintWriter:
-    """Collects the hints of one transaction and puts them together."""
+class Hints:
+    """The hints that one transaction reads and writes; each is read once at most."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._buckets: dict[str, list[str]] = {}
         self._bodies: dict[str, bytes] = {}
+
+    def known_file(self, digest: Digest) -> Entry | None:
+        """An entry that holds a file of these bytes, if a hint leads to one."""
+        for path in _paths(_read(self._store, layout.known_file_key(digest)))[:1]:
+            entry = entry_at(self._store, path)
+            if entry is not None and entry.digest == digest:
+                return entry
+        return None
+
+    def entry(self, path: str) -> Entry | None:
+        """The entry of *path*, None if it is gone or damaged."""
+        return entry_at(self._store, path)
+
+    def members(self, bucket: str) -> list[str]:
+        """Paths of the newest entries in *bucket*, newest first."""
+        held = self._buckets.get(bucket)
+        if held is None:
+            held = _paths(_read(self._store, layout.family_key(bucket)))
+            self._buckets[bucket] = held
+        return held
 
     def remember_file(self, entry: Entry) -> None:
         """Note where a file of these bytes is held."""
@@ -73,10 +78,7 @@ class HintWriter:
 
     def remember_member(self, bucket: str, path: str) -> None:
         """Note *path* as the newest member of *bucket*."""
-        held = self._buckets.get(bucket)
-        if held is None:
-            held = members(self._store, bucket)
-        newest = [path, *(other for other in held if other != path)][:_MEMBERS]
+        newest = [path, *(other for other in self.members(bucket) if other != path)][:_MEMBERS]
         self._buckets[bucket] = newest
         self._bodies[layout.family_key(bucket)] = _paths_body(newest)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from mlflow_vault.engine.hints import Hints
     from mlflow_vault.engine.write.cutting import Chunk
     from mlflow_vault.engine.write.packer import Packer
     from mlflow_vault.engine.write.transaction import Transaction
@@ -48,6 +49,7 @@ class Shelf:
     pool: Executor
     transaction: Transaction
     packer: Packer
+    hints: Hints
     written: dict[Digest, tuple[Row, Sequence[Row]]] = field(default_factory=dict)
 
 

@@ -11,23 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.decide.bases import Relative
 from mlflow_vault.decide.families import family_buckets, series_buckets
-from mlflow_vault.engine.hints import HintWriter, entry_at, members
 from mlflow_vault.format.chunking import mean_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from mlflow_vault.engine.hints import Hints
     from mlflow_vault.engine.write.transaction import Transaction
     from mlflow_vault.format.entry import Entry, Tensor
-    from mlflow_vault.store.protocol import Store
 
-_MOST: Final = 3  # relatives of one file; each costs a read
-_OF_SERIES: Final = 2  # the newest versions of the same file that are tried
-_ENOUGH: Final = 0.5  # share of tensor bytes that a series must know, else the family is asked
+_MOST: Final = 2  # relatives of one file; each costs a read
+_ENOUGH: Final = 0.5  # share of tensor bytes that is known well enough to look no further
 
 
 def find_relatives(
-    store: Store,
+    hints: Hints,
     transaction: Transaction,
     path: str,
     tensors: Sequence[Tensor],
@@ -39,25 +37,26 @@ def find_relatives(
     """
     found: dict[str, Relative] = {}
 
-    def consider(paths: Iterable[str], most: int) -> None:
+    def consider(paths: Iterable[str]) -> None:
         for other in paths:
-            if len(found) >= most:
+            if len(found) >= _MOST or _known_share(found.values(), tensors) >= _ENOUGH:
                 return
-            entry = None if other in found else entry_at(store, other)
+            entry = None if other in found else hints.entry(other)
             if entry is not None and entry.rows:
                 transaction.trust(entry)
                 found[other] = Relative(entry)
 
-    consider(parents, _MOST)
+    consider(parents)
     for bucket in series_buckets(path):
-        if not found:
-            consider(members(store, bucket)[: _OF_SERIES + 1], _OF_SERIES)
-    if _known_share(found.values(), tensors) < _ENOUGH:
+        consider(hints.members(bucket)[:_MOST])
+        if found:
+            break
+    if tensors and _known_share(found.values(), tensors) < _ENOUGH:
         votes: dict[str, int] = {}
         for bucket in family_buckets(tensors):
-            for other in members(store, bucket):
+            for other in hints.members(bucket):
                 votes[other] = votes.get(other, 0) + 1
-        consider(sorted(votes, key=lambda other: -votes[other])[:_MOST], _MOST)
+        consider(sorted(votes, key=lambda other: -votes[other])[:_MOST])
     return list(found.values())
 
 
@@ -69,15 +68,26 @@ def inherited_mean(relatives: Sequence[Relative], size: int) -> int:
     return next((relative.entry.mean for relative in relatives), mean_for(size))
 
 
-def remember(notes: HintWriter, entry: Entry) -> None:
-    """Note *entry* where later files look for relatives."""
-    notes.remember_file(entry)
-    for bucket in (*series_buckets(entry.path), *family_buckets(entry.tensors)):
-        notes.remember_member(bucket, entry.path)
+def remember(hints: Hints, entry: Entry) -> None:
+    """Note *entry* where later files look for relatives.
+
+    The second bucket of a series is for its first version only: later ones find it by the first.
+    """
+    hints.remember_file(entry)
+    exact, *loose = series_buckets(entry.path)
+    begins = not hints.members(exact)
+    for bucket in (exact, *(loose if begins else ()), *family_buckets(entry.tensors)):
+        hints.remember_member(bucket, entry.path)
 
 
 def _known_share(relatives: Iterable[Relative], tensors: Sequence[Tensor]) -> float:
-    """The share of the bytes of *tensors* that some relative continues; 1 without tensors."""
+    """The share of the bytes of *tensors* that some relative continues.
+
+    Without tensors any relative knows all.
+    """
+    relatives = list(relatives)
+    if not tensors:
+        return float(bool(relatives))
     total = sum(tensor.stop - tensor.start for tensor in tensors)
     matches = [relative.match(tensors) for relative in relatives]
     known = sum(
@@ -85,4 +95,4 @@ def _known_share(relatives: Iterable[Relative], tensors: Sequence[Tensor]) -> fl
         for index, tensor in enumerate(tensors)
         if any(match[index] for match in matches)
     )
-    return known / total if total else 1.0
+    return known / total

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from mlflow_vault.config import INLINE_ENCODED, INLINE_PLAIN, MIB
-from mlflow_vault.engine import hints
+from mlflow_vault.engine.hints import Hints
 from mlflow_vault.engine.write.coder import FileCoder, Shelf
 from mlflow_vault.engine.write.cutting import cut_windows
 from mlflow_vault.engine.write.packer import Packer
@@ -109,11 +109,11 @@ class Writer:
             job.add(path, size, etag)
 
     def _note_listings(self, job: _Job) -> None:
-        notes = hints.HintWriter(self._store)
+        hints = Hints(self._store)
         for folder, sizes in job.folders.items():
             if len(sizes) >= _LISTED:
-                notes.remember_sizes(folder, sizes)
-        notes.put()
+                hints.remember_sizes(folder, sizes)
+        hints.put()
 
     def _write_large(self, files: Sequence[Incoming], job: _Job) -> None:
         for attempt in range(1, _TRIES + 1):
@@ -127,29 +127,29 @@ class Writer:
 
     def _transact(self, files: Sequence[Incoming], job: _Job) -> None:
         transaction = Transaction(self._store, self._world)
+        hints = Hints(self._store)
         try:
             with (
                 ThreadPoolExecutor(self._world.threads, "vault-code") as pool,
                 Packer(transaction, self._world) as packer,
             ):
-                shelf = Shelf(self._store, pool, transaction, packer)
+                shelf = Shelf(self._store, pool, transaction, packer, hints)
                 entries = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
             etags = transaction.commit(entries)
         except BaseException:
             transaction.abandon()
             raise
-        notes = hints.HintWriter(self._store)
         for entry, etag in zip(entries, etags, strict=True):
             job.add(entry.path, entry.size, etag)
-            remember(notes, entry)
-        notes.put()
+            remember(hints, entry)
+        hints.put()
         transaction.finish()
 
     def _write_one(self, file: Incoming, shelf: Shelf, job: _Job) -> Entry:
         with file.open() as source:
             digest = _digest(source)
-            known = hints.known_file(self._store, digest)
+            known = shelf.hints.known_file(digest)
             if known is not None and known.inline is None and known.size == source.size:
                 shelf.transaction.trust(known)
                 if all(map(shelf.transaction.may_reuse, known.packs)):
@@ -161,7 +161,7 @@ class Writer:
     def _code(self, source: Source, digest: Digest, path: str, shelf: Shelf, job: _Job) -> Entry:
         found = find_arrays(source, name=posixpath.basename(path))
         tensors = _tensors(found)
-        relatives = find_relatives(self._store, shelf.transaction, path, tensors, job.parents)
+        relatives = find_relatives(shelf.hints, shelf.transaction, path, tensors, job.parents)
         mean = inherited_mean(relatives, source.size)
         coder = FileCoder(shelf, relatives, tensors)
         whole, sha256 = blake3(), hashlib.sha256()
