@@ -106,9 +106,10 @@ def make_skops(path: Path) -> list[Fact]:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.endswith(".npy"):
-                array = np.load(io.BytesIO(archive.read(name)))
+                content = archive.read(name)
+                array = np.load(io.BytesIO(content))
                 element = {"f": "F64", "i": "U64", "V": None}[array.dtype.kind]
-                digest = blake3(array.tobytes()).hexdigest()
+                digest = blake3(content[-array.nbytes :]).hexdigest()
                 facts.append(("", element, list(array.shape), digest))
     return facts
 

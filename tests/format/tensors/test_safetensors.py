@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,12 +17,19 @@ from mlflow_vault.format.tensors import UNKNOWN, Layout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+
     Look = Callable[..., Layout]
 
 ELEMENTS = {
-    **{"float16": Element.F16, "float32": Element.F32, "float64": Element.F64},
-    **{"bool": Element.U8, "int8": Element.U8, "uint16": Element.U16, "int32": Element.U32},
-    **{"int64": Element.U64},
+    "bool": Element.U8,
+    "int8": Element.U8,
+    "uint16": Element.U16,
+    "int32": Element.U32,
+    "int64": Element.U64,
+    "float16": Element.F16,
+    "float32": Element.F32,
+    "float64": Element.F64,
 }
 arrays = npst.arrays(
     st.sampled_from(sorted(ELEMENTS)), npst.array_shapes(min_dims=0, max_dims=3, min_side=0)
