@@ -15,7 +15,7 @@ Pure: no I/O.  Written down in docs/format.md, "Cutting".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyfastcdc import FastCDC
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlflow_vault.format.tensors import Array, Layout
+
+
+MEAN_SIZES: Final = frozenset({LARGEST_MEAN, *(mean for _, mean in MEANS)})  # of all our files
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ CONTINUED: Final = "!-"  # the end of a piece that goes on in the next one
 
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _PIECE: Final = 180  # bytes: under the 255 of every disk, with room for what a store adds
+_ODD: Final = frozenset({"", ".", ".."})  # components that no path has
 _LONGEST: Final = 900  # bytes: S3 takes keys of 1,024, and a prefix comes before ours
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)")  # names Windows keeps
 _TOKEN: Final = re.compile(r"!([a-z])|!([0-9]{3})|([a-z0-9._-])")
@@ -67,6 +68,10 @@ def check_path(path: str) -> str:
     """
     if not path:
         return path
+    try:
+        path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as cause:
+        raise InvalidInputError(f"artifact path {path!r} is no text: {cause.reason}") from cause
     seen = path
     while True:
         if "\0" in seen:
@@ -79,7 +84,7 @@ def check_path(path: str) -> str:
         seen = decoded
     if path.startswith("/"):
         raise InvalidInputError(f"artifact path {path!r} is absolute; give it relative to its root")
-    if any(part in {"", "."} for part in path.split("/")):
+    if not _ODD.isdisjoint(path.split("/")):
         raise InvalidInputError(f"artifact path {path!r} has an empty or '.' component")
     if len(_escape_path(path)) > _LONGEST:
         raise InvalidInputError(f"artifact path {path[:80]!r}... is too long: shorten it")
@@ -111,10 +116,15 @@ def path_of(key: str) -> str:
     Raises:
         InvalidInputError: No artifact path has this key.
     """
-    inner = key.removeprefix(TREE).removesuffix("/" if key.endswith("/") else MARK)
-    return "/".join(
+    end = "/" if key.endswith("/") else MARK
+    inner = key.removeprefix(TREE).removesuffix(end)
+    parts = [
         _unescape(component, key) for component in inner.replace(CONTINUED + "/", "").split("/")
-    )
+    ]
+    path = "/".join(parts)
+    if key != f"{TREE}{_escape_path(path)}{end}" or not _ODD.isdisjoint(parts) or "\0" in path:
+        raise InvalidInputError(f"{key} is not the key of an artifact path")
+    return path
 
 
 def pack_key(pack: bytes) -> str:

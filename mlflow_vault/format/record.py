@@ -232,7 +232,7 @@ class Identity:
                 cut_seed=int(body["cut_seed"]),
                 conditional_create=body["conditional_create"] is True,
             )
-        except (KeyError, TypeError, ValueError, RecursionError) as cause:
+        except (ArithmeticError, KeyError, TypeError, ValueError, RecursionError) as cause:
             raise CorruptionError(where, f"it is no vault.json ({cause!r})") from cause
 
 

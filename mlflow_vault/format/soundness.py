@@ -24,10 +24,9 @@ def unsound(entry: Entry) -> str:
     if entry.inline is not None:
         whole = len(entry.inline) == entry.size and not entry.rows and not entry.sequence
         return "" if whole else "its inline bytes are not its size"
-    if any(not 0 <= index < len(entry.rows) for index in entry.sequence):
-        return "its sequence names rows that are not there"
-    if sum(entry.rows[index].size for index in entry.sequence) != entry.size:
-        return "its chunks do not add up to its size"
+    reason = _unsound_file(entry)
+    if reason:
+        return reason
     for index, row in enumerate(entry.rows):
         reason = _unsound_row(row) or _unsound_base(index, entry.rows)
         if reason:
@@ -46,6 +45,18 @@ def depths(rows: Sequence[Row]) -> list[int]:
     for row in rows:
         deep.append(1 + max(deep[part.row] for part in row.base) if row.base else 0)
     return deep
+
+
+def _unsound_file(entry: Entry) -> str:
+    if any(not 0 <= index < len(entry.rows) for index in entry.sequence):
+        return "its sequence names rows that are not there"
+    if sum(entry.rows[index].size for index in entry.sequence) != entry.size:
+        return "its chunks do not add up to its size"
+    if len({row.digest for row in entry.rows}) != len(entry.rows):
+        return "its rows name a chunk twice"
+    if not all(0 <= one.start < one.stop <= entry.size for one in entry.tensors):
+        return "its tensors lie outside it"
+    return ""
 
 
 def _unsound_row(row: Row) -> str:

@@ -50,7 +50,8 @@ def noise(count: int, seed: int = 1) -> np.ndarray[tuple[int], np.dtype[np.uint6
 def weights(count: int, seed: int = 1) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """Return *count* numbers distributed roughly as weights are: many small, few large."""
     uniform = (noise(count, seed) >> np.uint64(11)).astype(np.float64) / 2**53
-    return ((uniform - 0.5) ** 3).astype(np.float32)
+    middle = uniform - 0.5
+    return (middle * middle * middle).astype(np.float32)
 
 
 def tuned(parent: np.ndarray[tuple[int], np.dtype[np.float32]]) -> bytes:
@@ -112,9 +113,8 @@ def test_near_delta(
 
 def test_unsupported_cast() -> None:
     """Numbers that no known cast relates are not coded against each other."""
-    assert encode_delta(CHILD, CHILD, Element.F32, Element.F16) is None
-    assert encode_delta(CHILD, CHILD, Element.U32, Element.F32) is None
-    assert encode_delta(CHILD, CHILD, Element.F32, None) is None
+    for origin in (Element.F16, Element.U32, None):
+        assert encode_delta(CHILD, CHILD, Element.F32, origin) is None
 
 
 def test_buffers() -> None:
@@ -235,7 +235,7 @@ STORED = [
     coded=st.sampled_from([one for one in STORED if one]),
     place=st.integers(0, 3_000),
     change=st.binary(max_size=4),
-    size=st.sampled_from([2_001, 4_500, 0, 1, LARGEST_CHUNK]),
+    size=st.sampled_from([2_001, 4_500, 0, 1, 300_000]),
 )
 def test_damage(coded: Coded, place: int, change: bytes, size: int) -> None:
     """A damaged payload gives bytes of the right size or `CorruptionError`, nothing else."""
@@ -246,10 +246,7 @@ def test_damage(coded: Coded, place: int, change: bytes, size: int) -> None:
     decodes_or_refuses(coded.codec, damaged, size, SMALL[1])
 
 
-@given(
-    coded=st.sampled_from([one for one in STORED if one]),
-    length=st.integers(0, 5_000),
-)
+@given(coded=st.sampled_from([one for one in STORED if one]), length=st.integers(0, 5_000))
 def test_truncation(coded: Coded, length: int) -> None:
     """A payload that lost its end is refused."""
     length %= len(coded.payload)
@@ -292,13 +289,9 @@ def test_bomb() -> None:
     assert peak < 2 * LARGEST_CHUNK
 
 
-def test_too_large() -> None:
-    """No chunk is larger than the largest."""
+def test_refused() -> None:
+    """No chunk is larger than the largest, and no delta is decoded without its base."""
     with pytest.raises(CorruptionError):
         decode(Codec.RAW, bytes(LARGEST_CHUNK + 1), size=LARGEST_CHUNK + 1)
-
-
-def test_missing_base() -> None:
-    """A delta is not decoded without its base."""
     with pytest.raises(CorruptionError):
         decode(Codec.DELTA, b"", size=0)

@@ -74,44 +74,46 @@ def test_rotated_exponent() -> None:
     assert rotated.tolist() == [0x7F00, 0x7F01]
 
 
-@given(plain=octets, element=st.sampled_from(FLOATS))
-def test_grouping(plain: bytes, element: Element) -> None:
-    """Gathering is the stable sort by exponent, and scattering undoes it."""
+ends = st.tuples(st.integers(0, 31), st.integers(0, 31)).map(sorted)
+
+
+@given(plain=octets, element=st.sampled_from(FLOATS), ends=ends)
+def test_grouping(plain: bytes, element: Element, ends: list[int]) -> None:
+    """Grouped steps are the steps sorted by clamped exponent, stably, and lead back."""
     parent = numbers(plain, element)
-    if not len(parent):
-        return
-    positions = np.arange(len(parent), dtype=parent.dtype)
+    values = parent[::-1].copy()
 
-    grouping = floats.Grouping.of(parent, element)
-    gathered = grouping.gather(positions)
+    grouping = floats.Grouping.of(parent, element, *ends)
+    grouped = grouping.subtract(values)
 
-    keys = floats.exponents(parent, element)
-    assert gathered.tolist() == sorted(range(len(parent)), key=lambda at: keys[at])
-    assert np.array_equal(grouping.scatter(gathered), positions)
+    order = floats.exponents(parent, element).clip(ends[0], ends[1]).argsort(kind="stable")
+    assert np.array_equal(grouped, floats.subtract(values, parent, element)[order])
+    assert sum(grouping.sizes) == len(parent)
+    assert np.array_equal(grouping.add(grouped), values)
 
 
 def test_grouping_blocks() -> None:
     """Elements sorted block by block end up as if sorted at once."""
-    count = 150_000
-    parent = (np.arange(count, dtype=np.uint32) * np.uint32(2_654_435_761)).view("<u4")
-    positions = np.arange(count, dtype=np.uint32)
+    parent = np.arange(150_000, dtype=np.uint32) * np.uint32(2_654_435_761)
+    values = parent[::-1].copy()
 
-    grouping = floats.Grouping.of(parent, Element.F32)
-    gathered = grouping.gather(positions)
+    grouping = floats.Grouping.of(parent, Element.F32, 100, 150)
+    grouped = grouping.subtract(values)
 
-    keys = floats.exponents(parent, Element.F32)
-    assert np.array_equal(gathered, np.argsort(keys, kind="stable"))
-    assert np.array_equal(grouping.scatter(gathered), positions)
-    assert grouping.sizes.sum() == count
+    order = floats.exponents(parent, Element.F32).clip(100, 150).argsort(kind="stable")
+    assert np.array_equal(grouped, floats.subtract(values, parent, Element.F32)[order])
+    assert np.array_equal(grouping.add(grouped), values)
 
 
-def test_split() -> None:
-    """Bands of exponents hold the elements of theirs, absent exponents none."""
-    parent = np.array([2, 2, 5, 9], "<u2") << np.uint16(7)
-    grouping = floats.Grouping.of(parent, Element.BF16)
+def test_clamp() -> None:
+    """Rare exponents at the ends join their neighbours until they are enough."""
+    exponents = [1, 2, 2, 2, 5, 5, 5, 5, 8, 8, 9]
+    parent = np.array(exponents, "<u2") << np.uint16(7)
 
-    assert (grouping.first, grouping.last) == (2, 9)
-    assert grouping.split([2, 3, 4, 9]) == [2, 0, 1, 1]
+    assert floats.clamp(parent, Element.BF16, smallest=1) == (1, 9)
+    assert floats.clamp(parent, Element.BF16, smallest=2) == (2, 8)
+    assert floats.clamp(parent, Element.BF16, smallest=5) == (5, 5)
+    assert floats.clamp(parent, Element.BF16, smallest=99) == (9, 9)
 
 
 CASTS = [
