@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mlflow_vault.engine.identity import identity_of, make_identity
@@ -31,6 +30,7 @@ from mlflow_vault.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from mlflow_vault.format.record import Identity
     from mlflow_vault.store.protocol import Store
@@ -224,17 +224,18 @@ class Vault:
             NotFoundError: There is no such file.
             CorruptionError: It cannot be read as it was written.
         """
-        if start < 0:
-            raise InvalidInputError(f"a span starts at 0 or later, not at {start}")
-        return b"".join(self._reader.read(_file_path(path), start, stop))
+        return b"".join(self.iter_file(path, start, stop))
 
     def iter_file(self, path: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the file *path* in verified pieces of at most a few MiB.
 
         Raises:
+            InvalidInputError: *start* is negative.
             NotFoundError: There is no such file.
             CorruptionError: It cannot be read as it was written.
         """
+        if start < 0:
+            raise InvalidInputError(f"a span starts at 0 or later, not at {start}")
         return self._reader.read(_file_path(path), start, stop)
 
     def stats(self) -> Stats:

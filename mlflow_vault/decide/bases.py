@@ -118,6 +118,8 @@ class Relative:
                 at += length
         if not parts or len(parts) > MAX_BASES or len(elements) != 1:
             return None
+        if any(row.base for row in rows):
+            return None  # another release's deeper chain: no anchor of ours
         return Base(tuple(rows), tuple(parts), elements.pop())
 
     def content_base(self, start: int, stop: int) -> Base | None:
@@ -125,12 +127,9 @@ class Relative:
         rows: list[Row] = []
         parts: list[Part] = []
         for row, _, _ in self._chunks(start, stop):
-            if row.base:
-                for part in row.base:
-                    whole = self.entry.rows[part.row]
-                    _append(rows, parts, whole, (0, whole.size))
-            else:
-                _append(rows, parts, row, (0, row.size))
+            for anchor in [self.entry.rows[part.row] for part in row.base] or [row]:
+                if not anchor.base:
+                    _append(rows, parts, anchor, (0, anchor.size))
         rows, parts = rows[:MAX_BASES], parts[:MAX_BASES]
         return Base(tuple(rows), tuple(parts), None) if parts else None
 

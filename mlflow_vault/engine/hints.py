@@ -5,8 +5,8 @@
     hints/listings/<folder>   the sizes of the files in a large folder, for the etags it names
 
 They are bounded, overwritten, never truth and never roots: whoever uses one reads the entry it
-points to and checks it.  Two writers may lose each other's note; a damaged or missing hint
-is no hint.
+points to and checks it.  Two writers may lose each other's note; a hint that is damaged,
+missing or out of reach is no hint.
 """
 
 from __future__ import annotations
@@ -110,6 +110,9 @@ def _read(store: Store, key: str) -> dict[str, Any]:
     try:
         return unframe_json(Kind.HINT, store.get(key), key)
     except (NotFoundError, CorruptionError, UnsupportedError):
+        return {}
+    except StorageError as error:
+        _log.warning("the hint %s could not be read: %s", key, error)
         return {}
 
 

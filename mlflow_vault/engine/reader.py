@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WINDOW: Final = 32 * MIB  # plain bytes decoded at once; two windows are in flight
+_NAME: Final = 50  # characters of a name kept in its temporary's: 200 bytes of a disk's 255
 _TRIES: Final = 5  # times an entry that changes under a reader is read again
 
 
@@ -103,7 +105,8 @@ class Reader:
             CorruptionError: It cannot be read as it was written; nothing was written.
             StorageError: The destination cannot be written.
         """
-        temporary = destination.with_name(f"{destination.name}.{secrets.token_hex(6)}.part")
+        short = destination.name[:_NAME]
+        temporary = destination.with_name(f"{short}.{secrets.token_hex(6)}.part")
         try:
             with temporary.open("xb") as file:
                 for piece in self.read(path):
@@ -118,7 +121,8 @@ class Reader:
                 "there. Make room or choose another place, and try again."
             ) from cause
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
 
     def pieces(self, entry: Entry, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield bytes ``[start, stop)`` of the file that *entry* holds.

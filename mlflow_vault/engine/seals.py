@@ -3,11 +3,12 @@
 Every write and delete asks first.  What was asked is remembered for a few seconds, so that
 a folder of small files costs one look and not one per file; a version holds its own bytes, so a
 write that slips in between harms nothing that was promised.
+
+There is no lock: a fork would copy it locked.  Two threads that look at once only look twice.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.engine.write.transaction import look_at_notices
@@ -29,7 +30,6 @@ class Seals:
     def __init__(self, store: Store, world: World) -> None:
         self._store = store
         self._world = world
-        self._lock = threading.Lock()
         self._looks: dict[str, tuple[float, dict[str, str]]] = {}
 
     def refuse(self, path: str) -> None:
@@ -47,7 +47,12 @@ class Seals:
                 )
 
     def below(self, path: str) -> dict[str, str]:
-        """``{sealed path: version}`` of every seal that covers *path* or lies below it."""
+        """``{sealed path: version}`` of every seal that covers *path* or lies below it.
+
+        Raises:
+            UnsupportedError: The vault requires a feature that this release lacks.
+        """
+        look_at_notices(self._store)
         found: dict[str, str] = {}
         if path:
             found = _read(self._store, layout.seal_unit(path))
@@ -60,16 +65,14 @@ class Seals:
 
     def _look(self, unit: str) -> dict[str, str]:
         now = self._world.monotonic()
-        with self._lock:
-            when, seals = self._looks.get(unit, (float("-inf"), {}))
+        when, seals = self._looks.get(unit, (float("-inf"), {}))
         if now - when < _REMEMBERED:
             return seals
         look_at_notices(self._store)
         seals = _read(self._store, unit)
-        with self._lock:
-            if len(self._looks) >= _MOST:
-                self._looks.clear()
-            self._looks[unit] = (now, seals)
+        if len(self._looks) >= _MOST:
+            self._looks.clear()
+        self._looks[unit] = (now, seals)
         return seals
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_vault.engine.hints import listed_sizes
 from mlflow_vault.engine.seals import covers
-from mlflow_vault.errors import NotFoundError
+from mlflow_vault.errors import CorruptionError, InvalidInputError, NotFoundError
 from mlflow_vault.format import layout
 from mlflow_vault.format.entry import Entry
 from mlflow_vault.store.protocol import Stat
@@ -57,9 +57,10 @@ class Tree:
     def items(self, path: str = "") -> list[Item]:
         """The files and folders directly below *path*, sorted; none for a file or nothing."""
         folders, files = self._level(layout.tree_prefix(path))
-        items = [Item(layout.path_of(key), None) for key in folders]
+        items = [Item(_path_of(key), None) for key in folders]
         items += self._with_sizes(path, files)
-        return sorted(items)
+        # A file and a folder may share a name, and their sizes do not compare.
+        return sorted(items, key=lambda item: (item.path, not item.is_folder))
 
     def stat(self, path: str) -> Item | None:
         """What *path* is, None if nothing is there."""
@@ -75,7 +76,7 @@ class Tree:
     def walk(self, path: str = "") -> Iterator[str]:
         """Yield the paths of all files at and below *path*."""
         for found in self._entries(path):
-            yield layout.path_of(found.key)
+            yield _path_of(found.key)
 
     def delete(self, path: str = "") -> tuple[str, ...]:
         """Remove everything at and below *path* but what is sealed.
@@ -86,7 +87,7 @@ class Tree:
         seals = self._seals.below(layout.check_path(path))
         kept = set()
         for found in self._entries(path):
-            sealed = [seal for seal in seals if covers(seal, layout.path_of(found.key))]
+            sealed = [seal for seal in seals if covers(seal, _path_of(found.key))]
             if sealed:
                 kept.update(sealed)
             else:
@@ -129,10 +130,17 @@ class Tree:
         if asked:
             with ThreadPoolExecutor(min(16, len(asked)), "vault-list") as pool:
                 sizes.update(zip(asked, pool.map(self._size, asked), strict=True))
-        return [Item(layout.path_of(key), size) for key, size in sizes.items() if size is not None]
+        return [Item(_path_of(key), size) for key, size in sizes.items() if size is not None]
 
     def _size(self, key: str) -> int | None:
         try:
             return Entry.from_bytes(self._store.get(key), key).size
         except NotFoundError:
             return None  # deleted since it was listed
+
+
+def _path_of(key: str) -> str:
+    try:
+        return layout.path_of(key)
+    except InvalidInputError as cause:
+        raise CorruptionError(key, "no artifact path has such a key") from cause

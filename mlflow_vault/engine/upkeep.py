@@ -164,12 +164,18 @@ def export(
     Raises:
         NotFoundError: There is nothing at *path*.
         CorruptionError: A file cannot be read as it was written; those before it were written.
+        StorageError: The store failed, or *destination* cannot be written.
     """
     count = 0
     for name in tree.walk(path):
         inside = name[len(path) :].lstrip("/") or name.rpartition("/")[2]
         target = destination.joinpath(*inside.split("/"))
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise StorageError(
+                f"{target.parent} cannot be made: {cause.strerror}; {count} files were written"
+            ) from cause
         reader.read_to(name, target, progress)
         count += 1
     if not count and path:

@@ -19,11 +19,8 @@ from mlflow_vault.decide.bases import Base, Relative, pays, starts_over
 from mlflow_vault.engine.payloads import Payloads
 from mlflow_vault.engine.write.encoding import Course, NewChunk, encode
 from mlflow_vault.engine.write.table import Table
-from mlflow_vault.errors import NotFoundError, VaultError
-from mlflow_vault.format.codec import (
-    estimate_delta,
-    estimate_whole,
-)
+from mlflow_vault.errors import StorageError, VaultError
+from mlflow_vault.format.codec import estimate_delta, estimate_whole
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.entry import Part, Row, Tensor
 from mlflow_vault.format.pack import Link, Record
@@ -191,13 +188,20 @@ class FileCoder:
         return self._allowed(relative, base)
 
     def _read_bases(self, items: Sequence[NewChunk]) -> None:
-        """Fetch and decode the bases of *items*; those that cannot be read are dropped."""
+        """Fetch and decode the bases of *items*; those that cannot be read are dropped.
+
+        Damage is searched for by halves, so that it costs only the chunks that need it.
+        """
         items = [item for item in items if item.base]
         rows = {row.digest: row for item in items if item.base for row in item.base.rows}
         try:
             self._payloads.fetch(rows.values())
             plain = dict(zip(rows, self._payloads.decode_all(list(rows.values()), ()), strict=True))
-        except (VaultError, NotFoundError):
+        except VaultError as cause:
+            if len(items) > 1 and not isinstance(cause, StorageError):
+                self._read_bases(items[: len(items) // 2])
+                self._read_bases(items[len(items) // 2 :])
+                return
             _log.warning("a base cannot be read; storing chunks whole", exc_info=True)
             for item in items:
                 item.base = None

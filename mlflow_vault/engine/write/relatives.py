@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.decide.bases import Relative
 from mlflow_vault.decide.families import family_buckets, series_buckets
-from mlflow_vault.format.chunking import mean_for
+from mlflow_vault.format.chunking import MEAN_SIZES, mean_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,7 +65,8 @@ def inherited_mean(relatives: Sequence[Relative], size: int) -> int:
 
     A forest grown from 14.8 to 29.6 MB is all new where the mean changes between versions.
     """
-    return next((relative.entry.mean for relative in relatives), mean_for(size))
+    inherited = relatives[0].entry.mean if relatives else 0
+    return inherited if inherited in MEAN_SIZES else mean_for(size)
 
 
 def remember(hints: Hints, entry: Entry) -> None:

@@ -31,9 +31,15 @@ class Table:
         return self._index.get(digest)
 
     def add(self, row: Row) -> int:
-        """Add *row*, whose base is given as indexes of this table; return its index."""
+        """Add *row*, whose base is given as indexes of this table; return its index.
+
+        A chunk that is here as a delta becomes what *row* says where that is the whole chunk, so
+        that a delta against it stays one deep.
+        """
         known = self._index.get(row.digest)
         if known is not None:
+            if not row.base:
+                self.rows[known] = row
             return known
         self.rows.append(row)
         self._index[row.digest] = len(self.rows) - 1

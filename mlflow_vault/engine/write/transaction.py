@@ -85,8 +85,8 @@ class Transaction:
         self._progress = 0
         self._committed = False
         self._aborted = False
-        self._put_intent()
         try:
+            self._put_intent()
             self._condemned = look_at_notices(store)
         except BaseException:
             self.abandon()
@@ -113,6 +113,10 @@ class Transaction:
         """Upload a pack under its new random id."""
         self._store.put(layout.pack_key(pack), body)
         self._reusable.add(pack)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Put the intent again if that was long ago: a collector takes the silent for dead."""
         if self._world.monotonic() - self._intended > _REFRESH:
             self._put_intent()
 
@@ -134,8 +138,14 @@ class Transaction:
         return etags
 
     def finish(self) -> None:
-        """Remove the intent: everything that this transaction names is named."""
-        self._store.delete(layout.INTENTS + self.id)
+        """Remove the intent: everything that this transaction names is named.
+
+        Failing to is no failure of the write: an intent that stands only keeps its packs.
+        """
+        try:
+            self._store.delete(layout.INTENTS + self.id)
+        except StorageError as error:
+            _log.warning("intent %s stays and keeps its packs: %s", self.id, error)
 
     def abandon(self) -> None:
         """Give up.

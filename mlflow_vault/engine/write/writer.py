@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _TRIES: Final = 3  # transactions begun for one write before a collector's abort is reported
 _FILES: Final = 256  # large files named by one transaction
+# Plain bytes named by one transaction: their 65,000 rows take 40 MB until it commits.
+_NAMED: Final = 64 * 1024 * MIB
 _BATCH: Final = 32 * MIB  # bytes of small entries held before they are put
 _LISTED: Final = 16  # files logged together from which a folder's sizes are noted
 _READ: Final = 4 * MIB  # bytes read at a time for the digest
@@ -83,14 +85,14 @@ class Writer:
             StorageError: The store failed; what was there before is still there.
         """
         job = _Job(parents, progress)
-        large: list[Incoming] = []
+        large: list[tuple[Incoming, int]] = []
         small: list[tuple[str, int, bytes]] = []
         held = 0
         for file in files:
             self._seals.refuse(layout.check_path(file.path))
             body, size = _inline(file)
             if body is None:
-                large.append(file)
+                large.append((file, size))
                 continue
             small.append((file.path, size, body))
             progress(size)
@@ -98,8 +100,8 @@ class Writer:
             if held >= _BATCH:
                 self._put_small(small, job)
                 small, held = [], 0
-        for start in range(0, len(large), _FILES):
-            self._write_large(large[start : start + _FILES], job)
+        for batch in _batches(large):
+            self._write_large(batch, job)
         self._put_small(small, job)
         self._note_listings(job)
 
@@ -148,7 +150,7 @@ class Writer:
 
     def _write_one(self, file: Incoming, shelf: Shelf, job: _Job) -> Entry:
         with file.open() as source:
-            digest = _digest(source)
+            digest = _digest(source, shelf.transaction.refresh)
             known = shelf.hints.known_file(digest)
             if known is not None and known.inline is None and known.size == source.size:
                 shelf.transaction.trust(known)
@@ -175,6 +177,7 @@ class Writer:
             hashing = shelf.pool.submit(hash_all, [chunk.plain for chunk in window])
             coder.code(window)
             hashing.result()
+            shelf.transaction.refresh()
             job.progress(sum(len(chunk.plain) for chunk in window))
         source.check()
         if whole.digest() != digest.raw:
@@ -209,6 +212,20 @@ class _Job:
         folder[layout.tree_key(path)] = (etag, size)
 
 
+def _batches(files: Iterable[tuple[Incoming, int]]) -> Iterator[list[Incoming]]:
+    """Split *files*, each with its size, into those that one transaction names."""
+    batch: list[Incoming] = []
+    named = 0
+    for file, size in files:
+        batch.append(file)
+        named += size
+        if len(batch) == _FILES or named >= _NAMED:
+            yield batch
+            batch, named = [], 0
+    if batch:
+        yield batch
+
+
 def _inline(file: Incoming) -> tuple[bytes | None, int]:
     """The entry of *file* if it is small enough to lie in it whole, and its plain size."""
     with file.open() as source:
@@ -227,10 +244,11 @@ def _inline(file: Incoming) -> tuple[bytes | None, int]:
     return (body if len(body) <= INLINE_ENCODED else None), len(plain)
 
 
-def _digest(source: Source) -> Digest:
+def _digest(source: Source, refresh: Callable[[], None]) -> Digest:
     hasher = blake3()
     for piece in _pieces(source):
         hasher.update(piece)
+        refresh()
     return Digest(hasher.digest())
 
 
