@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UnsupportedError,
         VaultError,
     )
+    from mlflow_vault.progress import progress_bar
     from mlflow_vault.vault import Vault
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Vault",
     "VaultError",
     "Verification",
+    "progress_bar",
 ]
 
 _HOMES: Final = {
@@ -52,6 +54,7 @@ _HOMES: Final = {
     "Damage": "mlflow_vault.engine.upkeep",
     "Stats": "mlflow_vault.engine.upkeep",
     "Verification": "mlflow_vault.engine.upkeep",
+    "progress_bar": "mlflow_vault.progress",
 }
 
 

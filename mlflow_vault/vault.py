@@ -18,7 +18,7 @@ from mlflow_vault.engine.identity import identity_of, make_identity
 from mlflow_vault.engine.reader import Reader
 from mlflow_vault.engine.seals import Seals
 from mlflow_vault.engine.tree import Item, Tree
-from mlflow_vault.engine.upkeep import Stats, Verification, export, measure, verify
+from mlflow_vault.engine.upkeep import Stats, Verification, export, measure, targets, verify
 from mlflow_vault.engine.world import World
 from mlflow_vault.engine.write.incoming import Incoming, files_below
 from mlflow_vault.engine.write.source import Source
@@ -264,15 +264,20 @@ class Vault:
         destination: Path,
         *,
         progress: Callable[[int], None] = lambda _: None,
-    ) -> int:
-        """Write every file at and below *path* to the folder *destination*; return how many.
+    ) -> Verification:
+        """Write every file at and below *path* to the folder *destination*, each verified.
+
+        A damaged file is left out and named in the result; files that are there are replaced.
 
         Raises:
             NotFoundError: There is nothing at *path*.
-            CorruptionError: A file cannot be read as it was written; those before it were written.
             StorageError: The store failed, or *destination* cannot be written.
         """
         return export(self._tree, self._reader, layout.check_path(path), destination, progress)
+
+    def targets(self, path: str, destination: Path) -> Iterator[tuple[str, Path]]:
+        """Yield every file at and below *path*, and where an `export` would put it."""
+        return targets(self._tree, layout.check_path(path), destination)
 
     def delete(self, path: str) -> tuple[str, ...]:
         """Remove everything at and below *path* but what is sealed.

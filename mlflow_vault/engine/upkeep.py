@@ -71,10 +71,10 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a verification saw.
+    """What a verification or an export saw.
 
     Attributes:
-        files: How many files were read.
+        files: How many files were read (an export: and written).
         size: Their bytes.
         damaged: Those that cannot be read as they were written.
     """
@@ -156,31 +156,43 @@ def verify(tree: Tree, reader: Reader, path: str, progress: Callable[[int], None
     return Verification(files, size, tuple(damaged))
 
 
+def targets(tree: Tree, path: str, destination: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file at and below *path*, and where below *destination* an export puts it."""
+    for name in tree.walk(path):
+        inside = name[len(path) :].lstrip("/") or name.rpartition("/")[2]
+        yield name, destination.joinpath(*inside.split("/"))
+
+
 def export(
     tree: Tree, reader: Reader, path: str, destination: Path, progress: Callable[[int], None]
-) -> int:
-    """Write every file at and below *path* to the folder *destination*; return how many.
+) -> Verification:
+    """Write every file at and below *path* to the folder *destination*.
+
+    A damaged file is left out and named in the result; the others are written.
 
     Raises:
         NotFoundError: There is nothing at *path*.
-        CorruptionError: A file cannot be read as it was written; those before it were written.
         StorageError: The store failed, or *destination* cannot be written.
     """
-    count = 0
-    for name in tree.walk(path):
-        inside = name[len(path) :].lstrip("/") or name.rpartition("/")[2]
-        target = destination.joinpath(*inside.split("/"))
+    files = size = 0
+    damaged = []
+    for name, target in targets(tree, path, destination):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as cause:
             raise StorageError(
-                f"{target.parent} cannot be made: {cause.strerror}; {count} files were written"
+                f"{target.parent} cannot be made: {cause.strerror}; {files} files were written"
             ) from cause
-        reader.read_to(name, target, progress)
-        count += 1
-    if not count and path:
+        try:
+            reader.read_to(name, target, progress)
+        except CorruptionError as error:
+            damaged.append(Damage(name, str(error)))
+        else:
+            files += 1
+            size += target.stat().st_size
+    if path and not files and not damaged:
         raise NotFoundError(f"there is nothing at {path!r} to export")
-    return count
+    return Verification(files, size, tuple(damaged))
 
 
 def _entries(store: Store) -> Iterator[tuple[Entry, int]]:

@@ -1,0 +1,1 @@
+"""Where bytes live: keys to bytes, and nothing of chunks or of MLflow."""

@@ -1,0 +1,1 @@
+"""Contracts and fakes for authors of stores: the counting store, the faulty one."""
