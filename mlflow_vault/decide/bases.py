@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Final
 from mlflow_vault.config import MAX_BASES
 from mlflow_vault.format.codec import Codec
 from mlflow_vault.format.elements import Element
-from mlflow_vault.format.entry import Part
+from mlflow_vault.format.rows import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlflow_vault.format.digest import Digest
-    from mlflow_vault.format.entry import Entry, Row, Tensor
+    from mlflow_vault.format.entry import Entry
+    from mlflow_vault.format.rows import Row, Tensor
 
 _CASTS: Final = {(Element.BF16, Element.F32), (Element.F16, Element.F32)}
 _WORTH: Final = 0.97  # a delta that saves less than 3 % costs its reader more than it gives
@@ -125,13 +126,13 @@ class Relative:
     def content_base(self, start: int, stop: int) -> Base | None:
         """The anchors behind bytes ``[start, stop)`` of the file, as plain bytes."""
         rows: list[Row] = []
-        parts: list[Part] = []
         for row, _, _ in self._chunks(start, stop):
             for anchor in [self.entry.rows[part.row] for part in row.base] or [row]:
-                if not anchor.base:
-                    _append(rows, parts, anchor, (0, anchor.size))
-        rows, parts = rows[:MAX_BASES], parts[:MAX_BASES]
-        return Base(tuple(rows), tuple(parts), None) if parts else None
+                if not anchor.base and anchor not in rows:
+                    rows.append(anchor)
+        rows = rows[:MAX_BASES]
+        parts = tuple(Part(index, 0, row.size) for index, row in enumerate(rows))
+        return Base(tuple(rows), parts, None) if parts else None
 
     def place_of(self, digest: Digest) -> int | None:
         """Where the chunk *digest* stops in this file, None if it is not in it."""
@@ -171,8 +172,6 @@ def _append(rows: list[Row], parts: list[Part], row: Row, span: tuple[int, int])
     """Add bytes *span* of *row*, joined with the part before where they continue it."""
     if rows and rows[-1] == row and parts[-1].stop == span[0]:
         parts[-1] = Part(parts[-1].row, parts[-1].start, span[1])
-        return
-    if rows and rows[-1] == row and parts[-1] == Part(parts[-1].row, *span):
         return
     rows.append(row)
     parts.append(Part(len(rows) - 1, *span))

@@ -20,7 +20,7 @@ from mlflow_vault.format.layout import series_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlflow_vault.format.entry import Tensor
+    from mlflow_vault.format.rows import Tensor
 
 _ORDERS: Final = 3  # at a share of 0.5, seven of eight relatives meet in some bucket
 

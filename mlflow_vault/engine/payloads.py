@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Executor
 
-    from mlflow_vault.format.entry import Row
+    from mlflow_vault.format.rows import Row
     from mlflow_vault.store.protocol import Store
 
 _MAX_GAP: Final = 128 * 1024  # bytes: about what an S3 request's latency would carry

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlflow_vault.engine.world import World
-    from mlflow_vault.format.entry import Row
+    from mlflow_vault.format.rows import Row
     from mlflow_vault.store.protocol import Store
 
 _log = logging.getLogger(__name__)

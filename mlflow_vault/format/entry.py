@@ -23,71 +23,13 @@ import numpy as np
 
 from mlflow_vault.errors import CorruptionError
 from mlflow_vault.format.digest import ALGORITHM, SIZE, Digest
-from mlflow_vault.format.elements import Element
 from mlflow_vault.format.record import Kind, frame, unframe
+from mlflow_vault.format.rows import Part, Row, Tensor
 from mlflow_vault.format.soundness import unsound
 
 _PACK_ID: Final = 16  # bytes
 _COUNTS: Final = struct.Struct("<BxxxIIIII")  # algorithm; metadata, packs, rows, links, sequence
 _MALFORMED: Final = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
-_ELEMENTS: Final = {element.tag: element for element in Element}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Bytes ``[start, stop)`` of the plain chunk in row *row*, as part of a delta's base."""
-
-    row: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One chunk and where its payload lies.
-
-    Attributes:
-        digest: Of the plain bytes.
-        size: Plain bytes.
-        codec: A tag of `format.codec`.
-        pack: Id of the pack.
-        start: Where the payload starts in the pack.
-        stored: Bytes of the payload.
-        base: The parts of its base, in order; empty where the codec needs none.
-    """
-
-    digest: Digest
-    size: int
-    codec: int
-    pack: bytes
-    start: int
-    stored: int
-    base: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """An array of the file, and what its history cost: what the next version needs to know.
-
-    Attributes:
-        name: Its name in the file; empty where names mean nothing.
-        element: Its type, None if unknown.
-        shape: Its shape.
-        start: Its first byte in the file.
-        stop: One past its last byte.
-        anchor: Element of the chunks its deltas are coded against; differs after a cast.
-        age: Versions stored since its anchor, the anchor included.
-        spent: Bytes stored for those versions.
-    """
-
-    name: str
-    element: Element | None
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-    anchor: Element | None
-    age: int
-    spent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +78,7 @@ class Entry:
                 "inline": None if self.inline is None else len(self.inline),
                 "mean": self.mean,
                 "parser": self.parser,
-                "tensors": [_tensor_to_list(tensor) for tensor in self.tensors],
+                "tensors": [tensor.to_list() for tensor in self.tensors],
             },
             sort_keys=True,
             separators=(",", ":"),
@@ -183,7 +125,7 @@ class Entry:
             struct.error,
         ) as cause:
             raise CorruptionError(key, f"it is no entry ({cause})") from cause
-        reason = unsound(entry)
+        reason = _unsound(entry)
         if reason:
             raise CorruptionError(key, reason)
         return entry
@@ -249,7 +191,7 @@ def _parse(body: bytes) -> Entry:
         inline=inline,
         mean=int(meta["mean"]),
         parser=str(meta["parser"]),
-        tensors=tuple(_tensor_from_list(values) for values in meta["tensors"]),
+        tensors=tuple(Tensor.from_list(values) for values in meta["tensors"]),
         rows=tuple(rows),
         sequence=sequence,
     )
@@ -259,28 +201,8 @@ def _column(dtype: str, values: list[int] | tuple[int, ...]) -> bytes:
     return np.asarray(values, dtype=dtype).tobytes()
 
 
-def _tensor_to_list(tensor: Tensor) -> list[Any]:
-    return [
-        tensor.name,
-        tensor.element.tag if tensor.element else None,
-        list(tensor.shape),
-        tensor.start,
-        tensor.stop,
-        tensor.anchor.tag if tensor.anchor else None,
-        tensor.age,
-        tensor.spent,
-    ]
-
-
-def _tensor_from_list(values: list[Any]) -> Tensor:
-    name, element, shape, start, stop, anchor, age, spent = values
-    return Tensor(
-        name=str(name),
-        element=_ELEMENTS[element] if element is not None else None,
-        shape=tuple(int(length) for length in shape),
-        start=int(start),
-        stop=int(stop),
-        anchor=_ELEMENTS[anchor] if anchor is not None else None,
-        age=int(age),
-        spent=int(spent),
-    )
+def _unsound(entry: Entry) -> str:
+    if entry.inline is None:
+        return unsound(entry.size, entry.tensors, entry.rows, entry.sequence)
+    whole = len(entry.inline) == entry.size and not entry.rows and not entry.sequence
+    return "" if whole else "its inline bytes are not its size"

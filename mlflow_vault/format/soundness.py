@@ -16,22 +16,21 @@ from mlflow_vault.format.codec import Codec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlflow_vault.format.entry import Entry, Row
+    from mlflow_vault.format.rows import Row, Tensor
 
 
-def unsound(entry: Entry) -> str:
-    """Why nobody honest made *entry*; empty if it is sound."""
-    if entry.inline is not None:
-        whole = len(entry.inline) == entry.size and not entry.rows and not entry.sequence
-        return "" if whole else "its inline bytes are not its size"
-    reason = _unsound_file(entry)
+def unsound(
+    size: int, tensors: Sequence[Tensor], rows: Sequence[Row], sequence: Sequence[int]
+) -> str:
+    """Why nobody honest made such tables for a file of *size* bytes; empty if they are sound."""
+    reason = _unsound_file(size, tensors, rows, sequence)
     if reason:
         return reason
-    for index, row in enumerate(entry.rows):
-        reason = _unsound_row(row) or _unsound_base(index, entry.rows)
+    for index, row in enumerate(rows):
+        reason = _unsound_row(row) or _unsound_base(index, rows)
         if reason:
             return f"row {index} {reason}"
-    if max(depths(entry.rows), default=0) > MAX_DEPTH:
+    if max(depths(rows), default=0) > MAX_DEPTH:
         return f"its deltas are more than {MAX_DEPTH} deep"
     return ""
 
@@ -47,14 +46,16 @@ def depths(rows: Sequence[Row]) -> list[int]:
     return deep
 
 
-def _unsound_file(entry: Entry) -> str:
-    if any(not 0 <= index < len(entry.rows) for index in entry.sequence):
+def _unsound_file(
+    size: int, tensors: Sequence[Tensor], rows: Sequence[Row], sequence: Sequence[int]
+) -> str:
+    if any(not 0 <= index < len(rows) for index in sequence):
         return "its sequence names rows that are not there"
-    if sum(entry.rows[index].size for index in entry.sequence) != entry.size:
+    if sum(rows[index].size for index in sequence) != size:
         return "its chunks do not add up to its size"
-    if len({row.digest for row in entry.rows}) != len(entry.rows):
+    if len({row.digest for row in rows}) != len(rows):
         return "its rows name a chunk twice"
-    if not all(0 <= one.start < one.stop <= entry.size for one in entry.tensors):
+    if not all(0 <= one.start < one.stop <= size for one in tensors):
         return "its tensors lie outside it"
     return ""
 

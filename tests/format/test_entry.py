@@ -13,8 +13,9 @@ from mlflow_vault.errors import CorruptionError, UnsupportedError
 from mlflow_vault.format.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.elements import Element
-from mlflow_vault.format.entry import Entry, Part, Row, Tensor
+from mlflow_vault.format.entry import Entry
 from mlflow_vault.format.record import Kind, frame, header, unframe
+from mlflow_vault.format.rows import Part, Row, Tensor
 
 PACK = bytes(16)
 

@@ -22,8 +22,8 @@ from mlflow_vault.engine.write.table import Table
 from mlflow_vault.errors import StorageError, VaultError
 from mlflow_vault.format.codec import estimate_delta, estimate_whole
 from mlflow_vault.format.digest import Digest
-from mlflow_vault.format.entry import Part, Row, Tensor
 from mlflow_vault.format.pack import Link, Record
+from mlflow_vault.format.rows import Part, Row, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

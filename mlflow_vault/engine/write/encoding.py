@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlflow_vault.engine.write.cutting import Chunk
     from mlflow_vault.format.digest import Digest
     from mlflow_vault.format.elements import Element
-    from mlflow_vault.format.entry import Tensor
+    from mlflow_vault.format.rows import Tensor
 
 
 @dataclass(slots=True)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from mlflow_vault.engine.hints import Hints
     from mlflow_vault.engine.write.transaction import Transaction
-    from mlflow_vault.format.entry import Entry, Tensor
+    from mlflow_vault.format.entry import Entry
+    from mlflow_vault.format.rows import Tensor
 
 _MOST: Final = 2  # relatives of one file; each costs a read
 _ENOUGH: Final = 0.5  # share of tensor bytes that is known well enough to look no further

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlflow_vault.format.entry import Part
+from mlflow_vault.format.rows import Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlflow_vault.format.digest import Digest
-    from mlflow_vault.format.entry import Row
+    from mlflow_vault.format.rows import Row
 
 
 class Table:

@@ -31,7 +31,8 @@ from mlflow_vault.errors import ConflictError, SourceChangedError
 from mlflow_vault.format import layout
 from mlflow_vault.format.chunking import ContentCutter
 from mlflow_vault.format.digest import Digest
-from mlflow_vault.format.entry import Entry, Tensor
+from mlflow_vault.format.entry import Entry
+from mlflow_vault.format.rows import Tensor
 from mlflow_vault.format.tensors import find_arrays
 
 if TYPE_CHECKING:
