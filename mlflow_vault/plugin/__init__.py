@@ -1,0 +1,1 @@
+"""MLflow's doors: what MLflow loads by entry point, and nothing else imports."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,9 @@ def test_log_image_with_step(tell: Tell, seen: Seen) -> None:
             mlflow.flush_artifact_async_logging()
 
         found = seen(logged(experiment, log))
-        return sorted((path.rpartition("%")[0], str(size)) for path, size in found.items())
+        return sorted(
+            (re.split("[+%]timestamp", path)[0], str(size)) for path, size in found.items()
+        )
 
     assert len(tell(story)) == 7  # a folder, and a picture and its thumbnail per step
 
@@ -164,9 +167,7 @@ def test_log_table(tell: Tell) -> None:
     assert values == {"a": [1, 2, 3], "b": ["x", "y", "z"]}
 
 
-@pytest.mark.parametrize(
-    "path", ["../up", "a/../../up", "/etc", "a/./b", "a//b", "a/", "..", "."]
-)
+@pytest.mark.parametrize("path", ["../up", "a/../../up", "/etc", "a/./b", "a//b", "a/", "..", "."])
 def test_log_to_odd_paths(tell: Tell, outcome: Outcome, folder: Path, path: str) -> None:
     """A folder's path that climbs, is absolute or not plain is refused with the same code."""
 
@@ -186,17 +187,37 @@ def test_log_what_is_not_there(tell: Tell, outcome: Outcome, tmp_path: Path) -> 
 
     def story(experiment: str) -> object:
         with mlflow.start_run(experiment_id=experiment):
+            repository = mlflow.artifacts.get_artifact_repository(mlflow.get_artifact_uri())
             return (
                 outcome(lambda: mlflow.log_artifact(str(tmp_path / "missing"))),
-                outcome(
-                    lambda: mlflow.artifacts.get_artifact_repository(
-                        mlflow.get_artifact_uri()
-                    ).log_artifact(str(tmp_path))
-                ),
-                outcome(lambda: mlflow.log_artifacts(str(tmp_path / "missing"))),
+                outcome(lambda: repository.log_artifact(str(tmp_path))),
             )
 
-    assert tell(story)[:2] == ("FileNotFoundError", "IsADirectoryError")
+    assert tell(story) == ("FileNotFoundError", "IsADirectoryError")
+
+
+def test_log_a_missing_folder(
+    ordinary: str, vaulted: str, outcome: Outcome, tmp_path: Path
+) -> None:
+    """Logging a missing folder is an error; MLflow's own repository does nothing, in silence."""
+
+    def log(experiment: str) -> str:
+        with mlflow.start_run(experiment_id=experiment):
+            return outcome(lambda: mlflow.log_artifacts(str(tmp_path / "missing")))
+
+    assert log(ordinary) == "no error"
+    assert log(vaulted) == "INVALID_PARAMETER_VALUE"
+
+
+def test_empty_folders(ordinary: str, vaulted: str, seen: Seen, tmp_path: Path) -> None:
+    """A folder without files is not kept, as in any object store; MLflow's own keeps it."""
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+
+    def log(experiment: str) -> dict[str, int | None]:
+        return seen(logged(experiment, lambda: mlflow.log_artifacts(str(tmp_path / "outer"))))
+
+    assert log(ordinary) == {"inner": None}
+    assert log(vaulted) == {}
 
 
 def test_many_threads(tell: Tell, seen: Seen) -> None:
