@@ -11,6 +11,7 @@ Pure: decides only.  `engine.hints` keeps the buckets.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
@@ -29,11 +30,17 @@ def family_buckets(tensors: Iterable[Tensor]) -> list[str]:
     """Name the buckets of a file with these *tensors*; relatives share most of them.
 
     Only the last component of a name counts: frameworks wrap models and prefix their names.
+    Equal features are told apart by counting them, so that twelve equal layers weigh twelve times
+    what one new head does.
 
     Returns:
         One name per order; empty for a file without tensors.
     """
-    features = {_feature(tensor).encode("utf-8", "surrogateescape") for tensor in tensors}
+    seen: Counter[str] = Counter()
+    features = []
+    for feature in map(_feature, tensors):
+        seen[feature] += 1
+        features.append(f"{feature}|{seen[feature]}".encode("utf-8", "surrogateescape"))
     if not features:
         return []
     return [

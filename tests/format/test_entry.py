@@ -68,6 +68,10 @@ def test_inline(plain: bytes, path: str) -> None:
         _entry((_row(b"a"), _row(b"b", Codec.DELTA, (Part(0, 0, 101),))), (1,)),
         _entry((_row(b"a"), _row(b"b", Codec.DELTA, (Part(0, 9, 9),))), (1,)),
         _entry((_row(b"a"), _row(b"b", Codec.DELTA, (Part(0, 0, 9),) * 4)), (1,)),
+        _entry((_row(b"a"), replace(_row(b"a"), start=500)), (0, 1)),  # one chunk in two places
+        replace(GOOD, tensors=(replace(GOOD.tensors[0], start=-1),)),
+        replace(GOOD, tensors=(replace(GOOD.tensors[0], stop=301),)),
+        replace(GOOD, tensors=(replace(GOOD.tensors[0], start=100),)),
         replace(GOOD, size=301),
         replace(GOOD, size=299, inline=b"x" * 299),
         replace(GOOD, rows=(*GOOD.rows[:2], replace(GOOD.rows[2], size=0))),

@@ -91,6 +91,7 @@ def test_long_names() -> None:
         "a//b",
         "a/./b",
         "a/",
+        "a\ud800",
         "x" * 1000,
     ],
 )
@@ -106,11 +107,26 @@ def test_accepted(path: str) -> None:
     assert layout.check_path(path) == path
 
 
-def test_climbing_key() -> None:
-    """No key of ours, however forged, becomes a path that climbs."""
-    for forged in ("tree/!046!046!", "tree/a/!047etc!", "tree/..!", "tree/a!300!", "tree/A!"):
-        with pytest.raises(InvalidInputError):
-            layout.check_path(layout.path_of(forged))
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "tree/!046!046!",
+        "tree/!046!046/a!",
+        "tree/a/!047etc!",
+        "tree/..!",
+        "tree/a!300!",
+        "tree/A!",
+        "tree/!097!",
+        "tree/a!000!",
+        "tree//a!",
+        "tree/a",
+        "tree/a!-/b!",
+    ],
+)
+def test_forged_keys(forged: str) -> None:
+    """A key that is not the key of its path is no key: none climbs, and no path has two."""
+    with pytest.raises(InvalidInputError):
+        layout.path_of(forged)
 
 
 def test_packs() -> None:

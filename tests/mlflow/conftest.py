@@ -79,9 +79,10 @@ def vaulted(
 ) -> str:
     """An experiment whose artifacts are in a vault."""
     assert tracking
-    uri = f"{request.param}://{tmp_path_factory.mktemp('vaulted')}"
+    folder = tmp_path_factory.mktemp("vaulted")  # numbered, as this may be made more than once
+    uri = f"{request.param}://{folder}"
     Vault.init(uri)
-    return str(mlflow.create_experiment(request.param, uri))
+    return str(mlflow.create_experiment(f"{request.param} {folder.name}", uri))
 
 
 @pytest.fixture

@@ -24,27 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEX = "0123456789abcdef" * 2
-LAID_OUT = [
-    f"7/{HEX}/artifacts",
-    f"7/models/m-{HEX}/artifacts",
-    f"7/traces/tr-{HEX}/artifacts",
-    f"workspaces/blue/7/{HEX}/artifacts",
-    f"7/{HEX}/artifacts/model/data",
-]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> str:
-    """Where a vault may be made."""
-    return f"vault-file://{tmp_path / 'root'}"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    """A file to log."""
-    path = tmp_path / "file.txt"
-    path.write_text("content")
-    return str(path)
 
 
 def repository(uri: str) -> Any:

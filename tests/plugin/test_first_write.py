@@ -6,7 +6,6 @@ import multiprocessing
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +18,7 @@ from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 HEX = "0123456789abcdef" * 2
 LAID_OUT = [
@@ -28,20 +28,6 @@ LAID_OUT = [
     f"workspaces/blue/7/{HEX}/artifacts",
     f"7/{HEX}/artifacts/model/data",
 ]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> str:
-    """Where a vault may be made."""
-    return f"vault-file://{tmp_path / 'root'}"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    """A file to log."""
-    path = tmp_path / "file.txt"
-    path.write_text("content")
-    return str(path)
 
 
 def repository(uri: str) -> Any:
@@ -60,7 +46,7 @@ def code(call: Callable[[], object]) -> str:
 @pytest.mark.parametrize("scheme", ["vault-file", "vault-memory", "vault+file", "vault+memory"])
 def test_first_write(tmp_path: Path, file: str, scheme: str, below: str) -> None:
     """The first write below a default root makes the vault there; reading before makes none."""
-    root = f"{scheme}://{tmp_path}/{scheme}-{abs(hash(below))}"
+    root = f"{scheme}://{tmp_path}/root"
     made = repository(f"{root}/{below}")
 
     assert made.list_artifacts() == []

@@ -32,7 +32,11 @@ def files_below(source: Path, path: str) -> Iterator[Incoming]:
     Raises:
         InvalidInputError: *source* is no folder, or one below it cannot be read.
     """
-    if not source.is_dir():
+    try:
+        is_folder = source.is_dir()
+    except OSError as cause:
+        raise InvalidInputError(f"{source} cannot be read: {cause.strerror}") from cause
+    if not is_folder:
         raise InvalidInputError(f"{source} is not a folder, so it cannot be logged as one")
     for folder, folders, names in os.walk(source, onerror=_raise):
         folders.sort()

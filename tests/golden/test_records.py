@@ -1,0 +1,221 @@
+"""Golden bytes: what format 0 looks like, for ever.
+
+``records/`` pins one object of each kind, ``vault-0/`` a whole small vault.  Red means that the
+format changed: undo it, or bump the format with an ADR and keep reading the old.  A body is
+pinned as it is, the zstd frame around it only as what it decodes to: releases of zstd differ.
+To pin a new kind of object::
+
+    python tests/golden/test_records.py
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from blake3 import blake3
+
+from mlflow_vault.errors import SealedError
+from mlflow_vault.format import layout
+from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.digest import Digest
+from mlflow_vault.format.elements import Element
+from mlflow_vault.format.entry import Entry
+from mlflow_vault.format.pack import Link, PackBuilder, Record, read_records
+from mlflow_vault.format.record import (
+    HEADER,
+    Identity,
+    Kind,
+    Outcome,
+    frame_json,
+    unframe,
+    unframe_json,
+)
+from mlflow_vault.format.rows import Part, Row, Tensor
+from mlflow_vault.store.local import LocalStore
+from mlflow_vault.testing.vaults import entries, objects, read, write
+from mlflow_vault.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HERE: Final = Path(__file__).parent
+RECORDS: Final = HERE / "records"
+VAULT: Final = HERE / "vault-0"
+
+A, B, C = (Digest.of(name) for name in (b"a", b"b", b"c"))
+INLINE = Entry(
+    path="7/Ä/MLmodel", size=5, digest=Digest.of(b"plain"), sha256=bytes(range(32)), inline=b"plain"
+)
+CHUNKED = Entry(
+    path="7/w.safetensors",
+    size=1_300,
+    digest=Digest.of(b"file"),
+    sha256=bytes(range(32)),
+    transaction="0123456789ab" + "cd" * 10,
+    mean=65_536,
+    parser="safetensors",
+    tensors=(
+        Tensor("layer.weight", Element.BF16, (10, 50), 100, 1_100, Element.F32, 3, 700),
+        Tensor("", None, (), 1_100, 1_200, None, 1, 90),
+    ),
+    rows=(
+        Row(A, 1_500, Codec.PLANES, bytes(range(16)), 16, 1_234),
+        Row(B, 100, Codec.ZSTD, bytes(range(16)), 2_000, 50),
+        Row(
+            C,
+            1_000,
+            Codec.DELTA,
+            bytes(range(16, 32)),
+            150,
+            70,
+            (Part(0, 0, 900), Part(0, 0, 1_100)),
+        ),
+    ),
+    sequence=(1, 2, 1, 1),
+)
+OUTCOME = Outcome(
+    "0123456789ab" + "cd" * 10, "ef" * 16, committed=True, packs=(bytes(16), b"\x01" * 16)
+)
+RECORDS_OF_PACK = (
+    Record(A, 3, Codec.RAW, 0, (), b"abc"),
+    Record(B, 9, Codec.DICTIONARY, 1, (Link(A, 0, 3), Link(A, 1, 2)), b"payload"),
+)
+IDENTITY = Identity(id="00112233445566778899aabbccddeeff", cut_seed=7)
+NOTES: Final[Mapping[str, tuple[Kind, dict[str, object]]]] = {
+    "intent": (Kind.INTENT, {"transaction": OUTCOME.transaction, "progress": 2}),
+    "hint": (Kind.HINT, {"paths": ["7/a", "7/b"]}),
+    "listing": (Kind.HINT, {"sizes": {"tree/7/a!": ["etag", 12]}}),
+    "seal": (Kind.SEAL, {"path": "7/run/artifacts/model", "version": "models:/fraud/3"}),
+    "condemned": (Kind.CONDEMNED, {"packs": ["00" * 16, "11" * 16]}),
+}
+
+
+def _pack() -> bytes:
+    builder = PackBuilder()
+    for record in RECORDS_OF_PACK:
+        builder.add(record)
+    return bytes(builder.finish())
+
+
+def _made() -> dict[str, bytes]:
+    """Every pinned object as this release makes it."""
+    return {
+        "entry-inline": INLINE.to_bytes(),
+        "entry-chunked": CHUNKED.to_bytes(),
+        "outcome": OUTCOME.to_bytes(),
+        "pack": _pack(),
+        "vault.json": IDENTITY.to_bytes(),
+        **{name: frame_json(kind, body) for name, (kind, body) in NOTES.items()},
+    }
+
+
+def _pinned(name: str) -> bytes:
+    return (RECORDS / name).read_bytes()
+
+
+def test_everything_is_pinned() -> None:
+    """There is a golden object of each kind."""
+    assert {file.name for file in RECORDS.iterdir()} == set(_made())
+    kinds = {stored[4:5] for name, stored in _made().items() if name != "vault.json"}
+    assert kinds == {kind.value for kind in Kind}
+
+
+def test_reading() -> None:
+    """Pinned objects say what they always said."""
+    assert Entry.from_bytes(_pinned("entry-inline"), "k") == INLINE
+    assert Entry.from_bytes(_pinned("entry-chunked"), "k") == CHUNKED
+    assert Outcome.from_bytes(_pinned("outcome"), "k") == OUTCOME
+    assert tuple(read_records(_pinned("pack"), "k")) == RECORDS_OF_PACK
+    assert Identity.from_bytes(_pinned("vault.json"), "k") == IDENTITY
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_reading_notes(name: str) -> None:
+    """Pinned notes say what they always said."""
+    kind, body = NOTES[name]
+
+    assert unframe_json(kind, _pinned(name), "k") == body
+
+
+@pytest.mark.parametrize("name", ["pack", "vault.json"])
+def test_writing_unpacked(name: str) -> None:
+    """Objects without a zstd frame are made byte for byte as they were."""
+    assert _made()[name] == _pinned(name)
+
+
+@pytest.mark.parametrize("name", sorted({*_made()} - {"pack", "vault.json"}))
+def test_writing(name: str) -> None:
+    """Framed objects begin with the same header and hold the same body, byte for byte."""
+    made, pinned = _made()[name], _pinned(name)
+    kind = Kind(pinned[4:5])
+
+    assert made[: HEADER.size] == pinned[: HEADER.size]
+    assert unframe(kind, made, "k") == unframe(kind, pinned, "k")
+    assert pinned[-32:] == blake3(pinned[:-32]).digest()
+
+
+def _expected() -> dict[str, list[object]]:
+    found: dict[str, list[object]] = json.loads(VAULT.with_suffix(".json").read_text("utf-8"))
+    return found
+
+
+def test_vault_of_format_0() -> None:
+    """A vault of the first release reads back to the last byte."""
+    vault = Vault.at(LocalStore(VAULT))
+
+    found = {path: read(vault, path) for path in vault.walk()}
+
+    assert {
+        path: [len(plain), blake3(plain).hexdigest()] for path, plain in found.items()
+    } == _expected()
+    assert vault.verify().is_whole
+
+
+def test_vault_holds_everything() -> None:
+    """The golden vault has every kind of object and every codec, and is small."""
+    stored = objects(LocalStore(VAULT))
+    rows = [row for entry in entries(LocalStore(VAULT)) for row in entry.rows]
+
+    assert {row.codec for row in rows} == set(Codec)
+    assert {body[4:5] for body in stored.values()} >= {kind.value for kind in Kind}
+    assert {tensor.anchor for entry in entries(LocalStore(VAULT)) for tensor in entry.tensors} >= {
+        Element.F32,
+    }
+    assert any(
+        tensor.anchor is not tensor.element
+        for entry in entries(LocalStore(VAULT))
+        for tensor in entry.tensors
+    )
+    assert sum(map(len, stored.values())) < 200_000
+
+
+def test_vault_goes_on(tmp_path: Path) -> None:
+    """A vault of the first release can be written by this one: known files cost next to nothing."""
+    root = tmp_path / "vault"
+    shutil.copytree(VAULT, root)
+    vault = Vault.open(f"vault-file://{root}")
+    before = vault.stats()
+    path = "7/" + "0" * 32 + "/artifacts/model/w.safetensors"
+    plain = read(vault, path)
+
+    write(vault, "9/" + "3" * 32 + "/artifacts/model/w.safetensors", plain)
+    write(vault, "9/" + "4" * 32 + "/artifacts/model/w.safetensors", plain[:-24_000])
+
+    after = vault.stats()
+    assert after.stored - before.stored < 0.01 * len(plain)
+    assert vault.verify().is_whole
+    with pytest.raises(SealedError, match="models:/golden/1"):
+        write(vault, "7/" + "1" * 32 + "/artifacts/model/new", b"")
+    condemned = next(vault.store.list(layout.CONDEMNED))
+    assert condemned.size
+
+
+if __name__ == "__main__":
+    RECORDS.mkdir(exist_ok=True)
+    for new, stored in _made().items():
+        if not (RECORDS / new).exists():
+            (RECORDS / new).write_bytes(stored)
