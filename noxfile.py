@@ -1,9 +1,9 @@
 """Every check of the project, each in an environment of its own.
 
-    nox                  lint, types, tests, docs: what has to pass
-    nox -s oldest        the plugin against the oldest MLflow we claim
-    nox -s bench         stored bytes against peers; takes half an hour
-    nox -s build         wheel and sdist, looked at
+- ``nox``: lint, types, tests, docs: what has to pass.
+- ``nox -s oldest``: the plugin against the oldest MLflow we claim.
+- ``nox -s bench``: stored bytes against peers; takes half an hour.
+- ``nox -s build``: wheel and sdist, looked at.
 """
 
 from __future__ import annotations
