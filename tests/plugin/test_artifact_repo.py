@@ -81,6 +81,22 @@ def test_import_costs() -> None:
     assert done.stdout.splitlines()[-2:] == ["[]", "VaultArtifactRepository"]
 
 
+def test_imported_first() -> None:
+    """Whoever imports us before MLflow still finds our schemes registered."""
+    script = (
+        "import mlflow_vault.plugin.artifact_repo\n"
+        "from mlflow.artifacts import get_artifact_repository\n"
+        "print(type(get_artifact_repository('vault-memory://x')).__name__)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "VaultArtifactRepository"
+    assert "Failure attempting to register" not in done.stderr
+
+
 # Inside a server.
 
 
