@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from mlflow_vault.format.entry import Entry
     from mlflow_vault.format.record import Identity
     from mlflow_vault.store.protocol import Store
 
@@ -200,6 +201,15 @@ class Vault:
     def stat(self, path: str) -> Item | None:
         """What *path* is, None if nothing is there."""
         return self._tree.stat(layout.check_path(path))
+
+    def entry(self, path: str) -> Entry:
+        """What the vault knows of the file *path*: size, digests, tensors, chunks.
+
+        Raises:
+            NotFoundError: There is no such file.
+            CorruptionError: The entry is damaged.
+        """
+        return self._reader.entry(_file_path(path))
 
     def walk(self, path: str = "") -> Iterator[str]:
         """Yield the paths of all files at and below *path*."""

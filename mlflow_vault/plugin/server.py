@@ -37,8 +37,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mlflow_vault.errors import StorageError
-from mlflow_vault.format import layout
-from mlflow_vault.format.entry import Entry
 from mlflow_vault.plugin.artifact_repo import VaultArtifactRepository
 from mlflow_vault.plugin.translate import translated
 
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from mlflow_vault.format.entry import Entry
     from mlflow_vault.vault import Vault
 
 _RANGE: Final = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
@@ -131,7 +130,7 @@ async def answer(request: Request, wanted: Exception) -> Response:
 
 def _answer(request: Request, wanted: Streaming) -> Response:
     with translated():
-        entry = _entry(wanted)
+        entry = wanted.vault.entry(wanted.path)
         tag = f'"{entry.digest}"'
         headers = {
             "Accept-Ranges": "bytes",
@@ -166,15 +165,10 @@ def _pieces(wanted: Streaming, entry: Entry, span: Wanted) -> Iterator[bytes]:
         if held:
             yield held
         held = piece
-    if _entry(wanted).digest != entry.digest:
+    if wanted.vault.entry(wanted.path).digest != entry.digest:
         raise StorageError(f"{wanted.path} was replaced while it was read; read it again")
     if held:
         yield held
-
-
-def _entry(wanted: Streaming) -> Entry:
-    key = layout.tree_key(wanted.path)
-    return Entry.from_bytes(wanted.vault.store.get(key), key)
 
 
 def _name(path: str) -> str:
