@@ -1,9 +1,5 @@
 """The face: one `Vault` and its few verbs.
 
-    vault = Vault.init("vault-file:///srv/models")
-    vault.write_folder(Path("model"), "1/run/artifacts/model")
-    vault.read_file("1/run/artifacts/model/weights.safetensors", Path("weights.safetensors"))
-
 Paths are POSIX strings below the vault's root.  Everything here may be called from many threads
 and after a fork; nothing is held between calls but what `vault.json` said.
 """
@@ -269,11 +265,7 @@ class Vault:
         return verify(self._tree, self._reader, layout.check_path(path), progress)
 
     def export(
-        self,
-        path: str,
-        destination: Path,
-        *,
-        progress: Callable[[int], None] = lambda _: None,
+        self, path: str, destination: Path, *, progress: Callable[[int], None] = lambda _: None
     ) -> Verification:
         """Write every file at and below *path* to the folder *destination*, each verified.
 
