@@ -49,21 +49,12 @@ class Protocol:
         return clause is not self._left_out
 
     def writer(
-        self,
-        name: str,
-        target: str,
-        *sources: str,
-        remembered: Packs = NONE,
-        adds: bool = False,
+        self, name: str, target: str, *sources: str, remembered: Packs = NONE, adds: bool = False
     ) -> Program:
         """Write *target*: packs that *sources* name, where they may be reused, else a new one.
 
-        Args:
-            name: Of the writer, which transactions and packs are named after.
-            target: The key of an entry or a version.
-            sources: Keys of entries.
-            remembered: Packs that it knows without reading an entry.
-            adds: Whether it names a new pack anyway, as with deltas against what it reuses.
+        It may also have *remembered* packs without an entry; and if it *adds* it names a new one
+        anyway, as for deltas against what it reuses.
         """
 
         def program() -> Steps:
@@ -175,15 +166,15 @@ class Protocol:
         yield Delete(f"notices/{name}")
 
     def _settle(self, transaction: str) -> Generator[Request, Any, Packs]:
-        """Wait for *transaction* or abort it; return what it may still be naming."""
+        """Wait for *transaction*, then abort it; return what it may still be naming."""
         key = f"outcomes/{transaction}"
-        outcome = yield Get(key)
-        if outcome is None and self.follows(Clause.ABORT):
-            aborted = yield Create(key, ABORTED)
-            if not aborted and self.follows(Clause.LOSER_LOOKS):
-                outcome = yield Get(key)
-        kept = isinstance(outcome, frozenset) and self.follows(Clause.KEEP)
-        return outcome if kept else NONE
+        outcome = None if self.follows(Clause.LOSER_LOOKS) else (yield Get(key))
+        aborted = self.follows(Clause.ABORT) and (yield Create(key, ABORTED))
+        if not aborted and self.follows(Clause.LOSER_LOOKS):
+            outcome = yield Get(key)
+        if isinstance(outcome, frozenset) and self.follows(Clause.KEEP):
+            return outcome
+        return NONE
 
     def _mark(self) -> Generator[Request, Any, Packs | None]:
         """Everything that entries and versions name; None after an error."""
@@ -292,7 +283,7 @@ def named(keys: Iterable[str]) -> Generator[Request, Any, Packs]:
 
 
 def upload(packs: Packs) -> Steps:
-    """Put *packs*, which all hold the same."""
+    """Put *packs*, which all hold the same as the first of all."""
     for pack in packs:
         yield Put(f"packs/{pack}", "content")
 

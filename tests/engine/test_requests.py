@@ -45,7 +45,6 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> MemoryStore:
         transaction, hints = Transaction(store, world), Hints(store)
         known = hints.entry(path.format(run - 1))
         assert known is not None
-        transaction.trust(known)
         entry = replace(known, path=path.format(run), transaction=transaction.id)
         transaction.commit([entry])
         remember(hints, entry)
@@ -159,7 +158,7 @@ def test_chunked(aged: MemoryStore, tmp_path: Path, path: str, scale: float) -> 
     assert requests["transaction"] <= 6
     assert requests["seals"] == 1  # and none within the next seconds
     assert requests["hints"] <= 14
-    assert requests["packs"] <= 2  # a read for the base, a put
+    assert requests["packs"] <= 3  # a look at what is reused, a read for the base, a put
 
 
 @pytest.fixture(params=["memory", "local"])

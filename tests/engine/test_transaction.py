@@ -179,7 +179,7 @@ def test_damaged_notice() -> None:
 
 
 def test_pack_of_another_writer() -> None:
-    """A pack that no entry read by us names is asked for, once; it is there or not reused."""
+    """A pack is asked for, once; it is there or it is not reused."""
     store = FaultyStore(MemoryStore())
     _vault(store)
     (pack,) = entry_of(store, FIRST).packs
@@ -191,15 +191,18 @@ def test_pack_of_another_writer() -> None:
     assert [each.name for each in store.log[begun:]] == ["stat", "stat"]
 
 
-def test_trusted_pack() -> None:
-    """Packs of an entry that was read within the transaction are reused without a request."""
-    store = FaultyStore(MemoryStore())
+def test_lost_pack() -> None:
+    """Logging a file again mends what lost its pack, and what shares its chunks."""
+    store = MemoryStore()
     vault = _vault(store)
-
     write(vault, SECOND, DELTA)
-    write(vault, "3/artifacts/w.safetensors", DELTA)
+    for pack in entry_of(store, FIRST).packs:
+        store.delete(layout.pack_key(pack))
 
-    assert not [each for each in store.log if each.name == "stat"]
+    write(vault, FIRST, BASE)
+    write(vault, SECOND, DELTA)
+
+    assert contents(vault) == {FIRST: BASE, SECOND: DELTA}
 
 
 def test_intent_is_renewed(tmp_path: Path) -> None:

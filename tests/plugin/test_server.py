@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_vault.errors import StorageError
-from mlflow_vault.plugin.server import Streaming, Wanted, _entry, _pieces, plan_range
+from mlflow_vault.plugin.server import Streaming, Wanted, _pieces, plan_range
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_replaced_on_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old" * 1000)
     vault.write_file(tmp_path / "file", "f")
     wanted = Streaming(vault, "f")
-    entry = _entry(wanted)
+    entry = wanted.vault.entry(wanted.path)
     (tmp_path / "file").write_bytes(b"new" * 1000)
     vault.write_file(tmp_path / "file", "f")
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mlflow_vault.engine.hints import Hints
-    from mlflow_vault.engine.write.transaction import Transaction
     from mlflow_vault.format.entry import Entry
     from mlflow_vault.format.rows import Tensor
 
@@ -26,16 +25,9 @@ _ENOUGH: Final = 0.5  # share of tensor bytes that is known well enough to look 
 
 
 def find_relatives(
-    hints: Hints,
-    transaction: Transaction,
-    path: str,
-    tensors: Sequence[Tensor],
-    parents: Sequence[str],
+    hints: Hints, path: str, tensors: Sequence[Tensor], parents: Sequence[str]
 ) -> list[Relative]:
-    """Read the relatives of a new file at *path*, best first.
-
-    Their packs may be reused afterwards: they are read within *transaction*.
-    """
+    """Read the relatives of a new file at *path*, best first."""
     found: dict[str, Relative] = {}
 
     def consider(paths: Iterable[str]) -> None:
@@ -44,7 +36,6 @@ def find_relatives(
                 return
             entry = None if other in found else hints.entry(other)
             if entry is not None and entry.rows:
-                transaction.trust(entry)
                 found[other] = Relative(entry)
 
     consider(parents)

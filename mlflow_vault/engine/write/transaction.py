@@ -2,7 +2,7 @@
 
     1  put      intents/<id>                I am writing
     2  list     notices/                    what is condemned, which features are required
-    3           read entries, upload packs  packs named by an entry read now may be reused
+    3           read entries, upload packs  a pack may be reused that is there and not condemned
     4  create   outcomes/<id>               committed: these are all the packs I will name
     5  put      entries, then hints
     6  delete   intents/<id>
@@ -92,14 +92,11 @@ class Transaction:
             self.abandon()
             raise
 
-    def trust(self, entry: Entry) -> None:
-        """Allow the packs of *entry*, which must have been read after this transaction began."""
-        self._reusable |= entry.packs - self._condemned
-
     def may_reuse(self, pack: bytes) -> bool:
         """Whether new entries may name *pack*, which other writes made.
 
-        One that no entry read by us names is asked for: it is there or it is not reused.
+        It is asked for, once: a pack that was lost is not named again, so logging a file anew
+        mends what lost it.
         """
         if pack in self._reusable:
             return True

@@ -153,18 +153,16 @@ class Writer:
         with file.open() as source:
             digest = _digest(source, shelf.transaction.refresh)
             known = shelf.hints.known_file(digest)
-            if known is not None and known.inline is None and known.size == source.size:
-                shelf.transaction.trust(known)
-                if all(map(shelf.transaction.may_reuse, known.packs)):
-                    source.check()
-                    job.progress(source.size)
-                    return replace(known, path=file.path, transaction=shelf.transaction.id)
+            if known and all(shelf.pool.map(shelf.transaction.may_reuse, known.packs)):
+                source.check()
+                job.progress(source.size)
+                return replace(known, path=file.path, transaction=shelf.transaction.id)
             return self._code(source, digest, file.path, shelf, job)
 
     def _code(self, source: Source, digest: Digest, path: str, shelf: Shelf, job: _Job) -> Entry:
         found = find_arrays(source, name=posixpath.basename(path))
         tensors = _tensors(found)
-        relatives = find_relatives(shelf.hints, shelf.transaction, path, tensors, job.parents)
+        relatives = find_relatives(shelf.hints, path, tensors, job.parents)
         mean = inherited_mean(relatives, source.size)
         coder = FileCoder(shelf, relatives, tensors)
         whole, sha256 = blake3(), hashlib.sha256()
