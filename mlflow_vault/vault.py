@@ -171,7 +171,6 @@ class Vault:
         path: str,
         *,
         folder: Path | None = None,
-        limit: int | None = None,
     ) -> None:
         """Make what *stream* yields the content of *path*.
 
@@ -179,7 +178,6 @@ class Vault:
             stream: Read until it is empty.
             path: Where to, from the vault's root.
             folder: Where to spool; None for the system's temporary folder.
-            limit: Bytes that may be spooled, None for no limit.
 
         Raises:
             InvalidInputError: *path* climbs.
@@ -187,7 +185,7 @@ class Vault:
             StorageError: The store or the spool failed.
         """
         _file_path(path)
-        with Source.spool(stream, folder, limit) as spooled:
+        with Source.spool(stream, folder) as spooled:
             self._writer.write([Incoming(path, spooled.again)])
 
     def list(self, path: str = "") -> Items:
@@ -245,11 +243,7 @@ class Vault:
         return self._reader.read(_file_path(path), start, stop)
 
     def stats(self) -> Stats:
-        """What this vault holds and what it costs; reads every entry, and no pack.
-
-        Raises:
-            CorruptionError: An entry is damaged.
-        """
+        """What this vault holds and what it costs; reads every entry, and no pack."""
         return measure(self.store)
 
     def verify(

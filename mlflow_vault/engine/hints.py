@@ -4,9 +4,9 @@
     hints/families/<bucket>   the paths of the newest entries of a family or a series
     hints/listings/<folder>   the sizes of the files in a large folder, for the etags it names
 
-They are bounded, overwritten, never truth and never roots: whoever uses one reads the entry it
-points to and checks it.  Two writers may lose each other's note; a hint that is damaged,
-missing or out of reach is no hint.
+They are overwritten, bounded but for listings, never truth and never roots: whoever uses one
+reads the entry it points to and checks it.  Two writers may lose each other's note; a hint that is
+damaged, missing or out of reach is no hint.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ def identity_of(store: Store) -> Identity:
         stored = store.get(layout.VAULT)
     except NotFoundError as cause:
         raise NotFoundError(
-            f"there is no vault at {store.uri}; make one: mlflow-vault init {store.uri}"
+            f"there is no vault at {store.uri}; make one with mlflow-vault init {store.uri} or, "
+            f"in Python, mlflow_vault.Vault.init({store.uri!r})"
         ) from cause
     return Identity.from_bytes(stored, f"{store.uri}/{layout.VAULT}")
 

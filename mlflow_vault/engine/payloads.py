@@ -43,11 +43,6 @@ class Payloads:
         self._fetched: dict[Place, bytes] = {}
         self._plain: dict[Digest, bytes] = {}
 
-    def forget(self) -> None:
-        """Let go of everything held."""
-        self._fetched.clear()
-        self._plain.clear()
-
     def keep_only(self, digests: set[Digest]) -> None:
         """Let go of all but the decoded chunks named."""
         self._fetched.clear()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.engine.write.transaction import look_at_notices
-from mlflow_vault.errors import CorruptionError, NotFoundError, SealedError
+from mlflow_vault.errors import CorruptionError, NotFoundError, SealedError, StorageError
 from mlflow_vault.format import layout
 from mlflow_vault.format.record import Kind, unframe_json
 
@@ -37,6 +37,7 @@ class Seals:
 
         Raises:
             SealedError: It, or a folder above it, is sealed; the message names the version.
+            StorageError: The vault is gone, or its store failed.
             UnsupportedError: The vault requires a feature that this release lacks.
         """
         for sealed, version in self._look(layout.seal_unit(path)).items():
@@ -68,6 +69,11 @@ class Seals:
         when, seals = self._looks.get(unit, (float("-inf"), {}))
         if now - when < _REMEMBERED:
             return seals
+        if self._store.stat(layout.VAULT) is None:
+            raise StorageError(
+                f"{self._store.uri} is no longer a vault: its {layout.VAULT} is gone. Is its disk "
+                "mounted? Nothing was written."
+            )
         look_at_notices(self._store)
         seals = _read(self._store, unit)
         if len(self._looks) >= _MOST:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from mlflow_vault.engine.hints import listed_sizes
 from mlflow_vault.engine.seals import covers
-from mlflow_vault.errors import CorruptionError, InvalidInputError, NotFoundError
+from mlflow_vault.errors import InvalidInputError, NotFoundError
 from mlflow_vault.format import layout
 from mlflow_vault.format.entry import Entry
 from mlflow_vault.store.protocol import Stat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mlflow_vault.engine.seals import Seals
     from mlflow_vault.engine.world import World
@@ -57,7 +57,7 @@ class Tree:
     def items(self, path: str = "") -> list[Item]:
         """The files and folders directly below *path*, sorted; none for a file or nothing."""
         folders, files = self._level(layout.tree_prefix(path))
-        items = [Item(_path_of(key), None) for key in folders]
+        items = [Item(name, None) for _, name in _named(folders)]
         items += self._with_sizes(path, files)
         # A file and a folder may share a name, and their sizes do not compare.
         return sorted(items, key=lambda item: (item.path, not item.is_folder))
@@ -75,8 +75,8 @@ class Tree:
 
     def walk(self, path: str = "") -> Iterator[str]:
         """Yield the paths of all files at and below *path*."""
-        for found in self._entries(path):
-            yield _path_of(found.key)
+        for _, name in _named(found.key for found in self._entries(path)):
+            yield name
 
     def delete(self, path: str = "") -> tuple[str, ...]:
         """Remove everything at and below *path* but what is sealed.
@@ -86,12 +86,12 @@ class Tree:
         """
         seals = self._seals.below(layout.check_path(path))
         kept = set()
-        for found in self._entries(path):
-            sealed = [seal for seal in seals if covers(seal, _path_of(found.key))]
+        for key, name in _named(found.key for found in self._entries(path)):
+            sealed = [seal for seal in seals if covers(seal, name)]
             if sealed:
                 kept.update(sealed)
             else:
-                self._store.delete(found.key)
+                self._store.delete(key)
         return tuple(sorted(kept))
 
     def _entries(self, path: str) -> Iterator[Stat]:
@@ -116,21 +116,18 @@ class Tree:
         return folders, files
 
     def _with_sizes(self, folder: str, files: list[Stat]) -> list[Item]:
-        if not files:
-            return []
-        known = listed_sizes(self._store, folder) if len(files) > 1 else {}
+        names = dict(_named(file.key for file in files))
+        known = listed_sizes(self._store, folder) if len(names) > 1 else {}
         sizes: dict[str, int | None] = {}
-        asked = []
         for file in files:
             etag, size = known.get(file.key, ("", 0))
             if etag and etag == file.etag:
                 sizes[file.key] = size
-            else:
-                asked.append(file.key)
+        asked = names.keys() - sizes.keys()
         if asked:
             with ThreadPoolExecutor(min(16, len(asked)), "vault-list") as pool:
                 sizes.update(zip(asked, pool.map(self._size, asked), strict=True))
-        return [Item(_path_of(key), size) for key, size in sizes.items() if size is not None]
+        return [Item(name, sizes[key]) for key, name in names.items() if sizes[key] is not None]
 
     def _size(self, key: str) -> int | None:
         try:
@@ -139,8 +136,12 @@ class Tree:
             return None  # deleted since it was listed
 
 
-def _path_of(key: str) -> str:
-    try:
-        return layout.path_of(key)
-    except InvalidInputError as cause:
-        raise CorruptionError(key, "no artifact path has such a key") from cause
+def _named(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each key with its path; what no path has was put there by somebody else, and stays."""
+    for key in keys:
+        try:
+            name = layout.path_of(key)
+        except InvalidInputError:
+            _log.warning("%s is no artifact's key and is passed over", key)
+        else:
+            yield key, name

@@ -7,10 +7,17 @@ else grows with the vault.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlflow_vault.errors import CorruptionError, NotFoundError, StorageError, VaultError
+from mlflow_vault.errors import (
+    CorruptionError,
+    InvalidInputError,
+    NotFoundError,
+    StorageError,
+    VaultError,
+)
 from mlflow_vault.format import layout
 from mlflow_vault.format.codec import Codec
 from mlflow_vault.format.entry import Entry
@@ -31,6 +38,7 @@ class Stats:
 
     Attributes:
         files: How many files MLflow sees.
+        damaged: How many more have an entry that cannot be read; `verify` says which.
         logical: Their sizes added up: what MLflow alone would store.
         stored: Everything in the store, notes and records of transactions included.
         unreferenced: Bytes of packs that no file needs; a collection would free them.
@@ -40,6 +48,7 @@ class Stats:
     """
 
     files: int = 0
+    damaged: int = 0
     logical: int = 0
     stored: int = 0
     unreferenced: int = 0
@@ -95,23 +104,23 @@ class Verification:
 
 
 def measure(store: Store) -> Stats:
-    """Add up what the vault in *store* holds.
-
-    Raises:
-        CorruptionError: An entry is damaged.
-    """
+    """Add up what the vault in *store* holds."""
     packs: dict[bytes, int] = {}
     stored = 0
     for found in store.list(""):
         stored += found.size
-        if found.key.startswith(layout.PACKS):
+        with suppress(InvalidInputError):  # not ours, as all that has such a key
             packs[layout.pack_of(found.key)] = found.size
     files = logical = 0
     seen: set[tuple[bytes, int]] = set()
     needed: Counter[bytes] = Counter()
     by_coding: Counter[str] = Counter()
     by_experiment: dict[str, tuple[int, int]] = {}
+    damaged = 0
     for entry, size in _entries(store):
+        if entry is None:
+            damaged += 1
+            continue
         files += 1
         logical += entry.size
         experiment = entry.path.partition("/")[0]
@@ -129,6 +138,7 @@ def measure(store: Store) -> Stats:
     )
     return Stats(
         files=files,
+        damaged=damaged,
         logical=logical,
         stored=stored,
         unreferenced=unreferenced,
@@ -177,15 +187,27 @@ def export(
     """
     files = size = 0
     damaged = []
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise StorageError(f"{destination} cannot be made: {cause.strerror}") from cause
     for name, target in targets(tree, path, destination):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            clashes = target.is_dir()
+        except (FileExistsError, NotADirectoryError):
+            clashes = True
         except OSError as cause:
             raise StorageError(
                 f"{target.parent} cannot be made: {cause.strerror}; {files} files were written"
             ) from cause
+        if clashes:
+            damaged.append(Damage(name, "a file and a folder share a name; export them apart"))
+            continue
         try:
             reader.read_to(name, target, progress)
+        except NotFoundError:
+            continue  # deleted since it was listed
         except CorruptionError as error:
             damaged.append(Damage(name, str(error)))
         else:
@@ -196,12 +218,15 @@ def export(
     return Verification(files, size, tuple(damaged))
 
 
-def _entries(store: Store) -> Iterator[tuple[Entry, int]]:
+def _entries(store: Store) -> Iterator[tuple[Entry | None, int]]:
+    """Yield every entry and its stored bytes; None for one that is damaged."""
     for found in store.list(layout.TREE):
         try:
+            path = layout.path_of(found.key)
             entry = Entry.from_bytes(store.get(found.key), found.key)
-        except NotFoundError:
-            continue
-        if layout.tree_key(entry.path) != found.key:
-            raise CorruptionError(found.key, f"it is the entry of {entry.path!r}")
-        yield entry, found.size
+        except (InvalidInputError, NotFoundError):
+            continue  # no artifact's key, or deleted since it was listed
+        except CorruptionError:
+            yield None, found.size
+        else:
+            yield entry if entry.path == path else None, found.size

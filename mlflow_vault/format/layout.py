@@ -68,6 +68,8 @@ def check_path(path: str) -> str:
     """
     if not path:
         return path
+    if len(path) > _LONGEST:
+        raise InvalidInputError(f"artifact path {path[:80]!r}... is too long: shorten it")
     try:
         path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as cause:

@@ -79,10 +79,8 @@ def test_permissions(vault: Vault, tmp_path: Path) -> None:
 
 
 def test_spool(vault: Vault, tmp_path: Path) -> None:
-    """A stream may be as long as the limit and not longer, and leaves nothing behind."""
-    vault.write_stream(io.BytesIO(b"x" * 1000), "b", folder=tmp_path, limit=1000)
-    with pytest.raises(StorageError, match="1000 bytes this server may spool"):
-        vault.write_stream(io.BytesIO(b"y" * 1001), "b", folder=tmp_path, limit=1000)
+    """A stream is spooled where one says, and leaves nothing behind."""
+    vault.write_stream(io.BytesIO(b"x" * 1000), "b", folder=tmp_path)
     with pytest.raises(StorageError, match="could not be spooled"):
         vault.write_stream(io.BytesIO(b"y"), "b", folder=tmp_path / "missing")
 

@@ -92,7 +92,7 @@ def test_age(aged: MemoryStore, model: Path, experiment: str) -> None:
 
 
 def test_inline(tmp_path: Path) -> None:
-    """A small file costs one put, after one look at seals and features that holds for others."""
+    """A small file costs one put, after one look at the vault that holds for others."""
     counting = CountingStore(MemoryStore())
     vault = Vault.init_at(counting)
     small = tmp_path / "metrics.json"
@@ -104,7 +104,7 @@ def test_inline(tmp_path: Path) -> None:
     counting.reset()
     vault.write_file(small, "7/run/artifacts/other.json")
 
-    assert first == {"list": 2, "put": 1}
+    assert first == {"stat": 1, "list": 2, "put": 1}
     assert counting.counts == {"put": 1}
 
 

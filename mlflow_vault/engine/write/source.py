@@ -48,26 +48,26 @@ class Source:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise InvalidInputError(f"{path} is not a regular file, so it cannot be logged")
-        return cls(descriptor, str(path))
+        source = cls(descriptor, str(path))
+        if not source.size and source.read_some(0):  # as files of /proc and of some mounts say
+            with source, open(os.dup(descriptor), "rb") as stream:  # noqa: PTH123 - no name
+                return cls.spool(stream)
+        return source
 
     @classmethod
-    def spool(cls, stream: BinaryIO, folder: Path | None, limit: int | None) -> Source:
+    def spool(cls, stream: BinaryIO, folder: Path | None = None) -> Source:
         """Take all of *stream* into a file without a name, which vanishes whatever happens.
 
         Args:
             stream: Read until it is empty.
             folder: Where to put the file; None for the system's temporary folder.
-            limit: Bytes allowed, None for no limit.
 
         Raises:
-            StorageError: The stream is longer than *limit*, or the disk is full.
+            StorageError: The disk is full.
         """
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
-                total = 0
                 while piece := stream.read(_PIECE):
-                    total += len(piece)
-                    _refuse_over(limit, total)
                     file.write(piece)
                 file.flush()
                 return cls(os.dup(file.fileno()), "the upload")
@@ -100,6 +100,13 @@ class Source:
             start += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def read_some(self, start: int) -> bytes:
+        """Return a byte at *start*, or none where the file really ends."""
+        try:
+            return os.pread(self._descriptor, 1, start)
+        except OSError as cause:
+            raise StorageError(f"{self.name} cannot be read: {cause.strerror}") from cause
+
     def again(self) -> Source:
         """Open the same file once more; each is closed on its own."""
         return Source(os.dup(self._descriptor), self.name)
@@ -110,7 +117,7 @@ class Source:
         Raises:
             SourceChangedError: It is not.
         """
-        if self._look() != self._before:
+        if self._look() != self._before or self.read_some(self.size):
             raise SourceChangedError(
                 f"{self.name} changed while it was read; nothing was committed. "
                 "Log it again when nobody writes to it."
@@ -130,11 +137,3 @@ class Source:
         at: TracebackType | None,
     ) -> None:
         os.close(self._descriptor)
-
-
-def _refuse_over(limit: int | None, total: int) -> None:
-    if limit is not None and total > limit:
-        raise StorageError(
-            f"the upload is longer than the {limit} bytes this server may spool; "
-            "raise MLFLOW_VAULT_SPOOL_LIMIT or log directly to the vault"
-        )

@@ -83,6 +83,8 @@ class Transaction:
         self._refused: set[bytes] = set()
         self._intended = 0.0
         self._progress = 0
+        self._uploaded: list[str] = []
+        self._decided = False  # whether an outcome may be there
         self._committed = False
         self._aborted = False
         try:
@@ -108,6 +110,7 @@ class Transaction:
 
     def put_pack(self, pack: bytes, body: bytes | bytearray) -> None:
         """Upload a pack under its new random id."""
+        self._uploaded.append(layout.pack_key(pack))
         self._store.put(layout.pack_key(pack), body)
         self._reusable.add(pack)
         self.refresh()
@@ -147,12 +150,14 @@ class Transaction:
     def abandon(self) -> None:
         """Give up.
 
-        Before the outcome, what was uploaded is garbage.  After it nothing is undone: the intent
-        stays and keeps every pack that an entry may already name.
+        Before the outcome nothing can name what was uploaded, so it is taken away again.  After it
+        nothing is undone: the intent stays and keeps every pack that an entry may already name.
         """
         if self._committed:
             return
         try:
+            for pack in () if self._decided else self._uploaded:
+                self._store.delete(pack)
             self._store.delete(layout.INTENTS + self.id)
             if self._aborted:
                 self._store.delete(layout.OUTCOMES + self.id)  # the tombstone is ours to remove
@@ -167,6 +172,7 @@ class Transaction:
 
     def _create_outcome(self, outcome: Outcome) -> None:
         key = layout.OUTCOMES + self.id
+        self._decided = True
         try:
             self._store.create(key, outcome.to_bytes())
         except (ConflictError, StorageError) as cause:

@@ -6,7 +6,8 @@
                -> outcome -> entries -> hints
 
 Nothing is named before it is durable: `engine.write.transaction` holds the order.  Small files are
-named last, so that a model's description does not appear before its weights.
+named last, up to some 32 MiB of them, so that a model's description does not appear before its
+weights.
 """
 
 from __future__ import annotations
