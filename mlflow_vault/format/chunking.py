@@ -80,11 +80,24 @@ def cut_grid(array: Array | Region) -> list[int]:
 
 
 class ContentCutter:
-    """Finds cut points in bytes that no parser knows."""
+    """Finds cut points in bytes whose arrays no parser knows.
 
-    def __init__(self, mean: int, seed: int = 0) -> None:
-        self._fastcdc = FastCDC(mean, min_size=mean // 4, max_size=4 * mean, seed=seed)
+    Args:
+        mean: Mean bytes of a chunk.
+        seed: Of the gear table; the same content cuts alike under the same seed.
+        width: Bytes of the numbers that must not be cut in two, 1 for none.
+    """
+
+    def __init__(self, mean: int, seed: int = 0, width: int = 1) -> None:
+        self._mean, self._seed, self._width = mean, seed, width
         self.largest = 4 * mean  # bytes; a cut is certain when so many follow its start
+        # A cut moves to the number's start, so a chunk may grow by what the one before it lost.
+        most = self.largest - (width - 1)
+        self._fastcdc = FastCDC(mean, min_size=mean // 4, max_size=most, seed=seed)
+
+    def between(self, width: int) -> ContentCutter:
+        """The same cutter for numbers of *width* bytes, which it cuts between only."""
+        return ContentCutter(self._mean, self._seed, width)
 
     def cut(self, window: bytes, *, final: bool) -> list[int]:
         """Return where chunks stop in *window*, which starts where a chunk starts.
@@ -93,6 +106,8 @@ class ContentCutter:
 
         >>> ContentCutter(65536).cut(bytes(300_000), final=True)
         [262144, 300000]
+        >>> ContentCutter(65536).between(8).cut(bytes(300_000), final=False)
+        [262136]
         """
-        stops = [chunk.offset + chunk.length for chunk in self._fastcdc.cut_buf(window)]
-        return stops if final else stops[:-1]
+        *stops, last = [chunk.offset + chunk.length for chunk in self._fastcdc.cut_buf(window)]
+        return [stop - stop % self._width for stop in stops] + ([last] if final else [])

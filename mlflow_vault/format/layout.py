@@ -74,6 +74,18 @@ def check_path(path: str) -> str:
         path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as cause:
         raise InvalidInputError(f"artifact path {path!r} is no text: {cause.reason}") from cause
+    _refuse_climbing(path)
+    if path.startswith("/"):
+        raise InvalidInputError(f"artifact path {path!r} is absolute; give it relative to its root")
+    if not _ODD.isdisjoint(path.split("/")):
+        raise InvalidInputError(f"artifact path {path!r} has an empty or '.' component")
+    if len(_escape_path(path)) > _LONGEST:
+        raise InvalidInputError(f"artifact path {path[:80]!r}... is too long: shorten it")
+    return path
+
+
+def _refuse_climbing(path: str) -> None:
+    """Refuse what climbs or ends early once it is decoded, any number of times."""
     seen = path
     while True:
         if "\0" in seen:
@@ -82,15 +94,8 @@ def check_path(path: str) -> str:
             raise InvalidInputError(f"artifact path {path!r} climbs out of its folder with '..'")
         decoded = unquote(seen, errors="surrogateescape")
         if decoded == seen:
-            break
+            return
         seen = decoded
-    if path.startswith("/"):
-        raise InvalidInputError(f"artifact path {path!r} is absolute; give it relative to its root")
-    if not _ODD.isdisjoint(path.split("/")):
-        raise InvalidInputError(f"artifact path {path!r} has an empty or '.' component")
-    if len(_escape_path(path)) > _LONGEST:
-        raise InvalidInputError(f"artifact path {path[:80]!r}... is too long: shorten it")
-    return path
 
 
 def join(folder: str, name: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -19,7 +20,8 @@ import numpy as np
 import skops.io
 import torch
 from blake3 import blake3
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPRegressor
 
 FOLDER = Path(__file__).parent / "files"
 ELEMENTS = {torch.float32: "F32", torch.bfloat16: "BF16", torch.int64: "U64", torch.int8: "U8"}
@@ -98,19 +100,21 @@ def make_exported(path: Path) -> list[Fact]:
 
 
 def make_skops(path: Path) -> list[Fact]:
-    """Dump a decision tree, whose nodes are an array of records."""
-    inputs = np.arange(24.0).reshape(12, 2)
-    tree = DecisionTreeClassifier(random_state=0).fit(inputs, np.arange(12) % 3)
-    skops.io.dump(tree, path)
+    """Dump a small network: arrays of floats, besides others that are not told."""
+    inputs = np.random.default_rng(2).normal(size=(12, 4))
+    network = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0, max_iter=1)
+    with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
+        network.fit(inputs, inputs.sum(axis=1))
+    skops.io.dump(network, path)
     facts: list[Fact] = []
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.endswith(".npy"):
                 content = archive.read(name)
                 array = np.load(io.BytesIO(content))
-                element = {"f": "F64", "i": "U64", "V": None}[array.dtype.kind]
-                digest = blake3(content[-array.nbytes :]).hexdigest()
-                facts.append(("", element, list(array.shape), digest))
+                if array.dtype.kind == "f":
+                    digest = blake3(content[-array.nbytes :]).hexdigest()
+                    facts.append(("", "F64", list(array.shape), digest))
     return facts
 
 
@@ -122,7 +126,7 @@ def main() -> None:
         "checkpoint.ckpt": make_checkpoint,
         "module.pth": make_module,
         "exported.pt2": make_exported,
-        "tree.skops": make_skops,
+        "network.skops": make_skops,
     }
     expected = {name: make(FOLDER / name) for name, make in makers.items()}
     lines = [

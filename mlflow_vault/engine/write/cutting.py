@@ -30,7 +30,7 @@ class Chunk:
     Attributes:
         start: Where it starts in the file.
         plain: Its bytes, a private copy.
-        array: Index of the array it is part of, None for bytes cut by content.
+        array: Index of the array it is part of, None for bytes that are no known numbers.
     """
 
     start: int
@@ -63,12 +63,16 @@ def cut_windows(source: Source, layout: Layout, cutter: ContentCutter) -> Iterat
 
 def _cut(source: Source, layout: Layout, cutter: ContentCutter) -> Iterator[Chunk]:
     for region in plan_regions(layout, source.size):
+        element = None if region.array is None else layout.arrays[region.array].element
         if region.array is None:
             yield from _cut_content(source, region, cutter)
             continue
+        if layout.joined and element:
+            yield from _cut_content(source, region, cutter.between(element.width))
+            continue
         start = region.start
         for stop in cut_grid(region):
-            yield Chunk(start, source.read(start, stop), region.array)
+            yield Chunk(start, source.read(start, stop), region.array if element else None)
             start = stop
 
 
@@ -81,6 +85,6 @@ def _cut_content(source: Source, region: Region, cutter: ContentCutter) -> Itera
         at = more
         done = 0
         for stop in cutter.cut(window, final=at == region.stop):
-            yield Chunk(start + done, window[done:stop], None)
+            yield Chunk(start + done, window[done:stop], region.array)
             done = stop
         window, start = window[done:], start + done

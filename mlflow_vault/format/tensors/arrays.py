@@ -31,6 +31,10 @@ class MalformedError(ValueError):
     """This file is not what it looked like; never leaves `find_arrays`."""
 
 
+class TooMuchError(MalformedError):
+    """There is more in this file than is worth reading."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Array:
     """Bytes ``[start, stop)`` of a file hold one array.
@@ -60,10 +64,14 @@ class Layout:
     Attributes:
         parser: Which parser understood the file.
         arrays: Sorted, apart from each other, inside the file, none empty.
+        joined: Whether an array is many, of which only the numbers' width and place is known.
+            What moves in such a file does not move in steps of the grid: it is better cut by
+            content, at whole numbers.
     """
 
     parser: str
     arrays: tuple[Array, ...]
+    joined: bool = False
 
 
 class Bytes(Protocol):

@@ -142,3 +142,25 @@ TORCH_EXPORT: Final[Mapping[int, Dtype]] = {
     11: _C128,
     13: _BF16,
 }
+
+# By TensorProto.DataType of ONNX; 17 to 20 and 24 are the eight-bit floats, 8 is text.
+ONNX: Final[Mapping[int, Dtype]] = {
+    **dict.fromkeys((2, 3, 9, 17, 18, 19, 20, 24), _BYTE),
+    4: _U16,
+    5: _U16,
+    6: _U32,
+    12: _U32,
+    7: _U64,
+    13: _U64,
+    10: _F16,
+    16: _BF16,
+    1: _F32,
+    11: _F64,
+    14: _C64,
+    15: _C128,
+}
+
+# HDF5 describes its types: fixed-point numbers by bytes, floats by bytes and bits of exponent and
+# mantissa.
+HDF5_INTEGERS: Final = {1: _BYTE, 2: _U16, 4: _U32, 8: _U64}
+HDF5_FLOATS: Final = {(2, 5, 10): _F16, (2, 8, 7): _BF16, (4, 8, 23): _F32, (8, 11, 52): _F64}

@@ -66,8 +66,13 @@ class Types:
         return self._known[descr]
 
 
-def parse(source: Bytes, name: str, types: Types) -> list[Array]:
+def parse(source: Bytes) -> list[Array]:
     """Return the array of an .npy file, none where it holds pickled objects."""
+    return parse_named(source, "", Types())
+
+
+def parse_named(source: Bytes, name: str, types: Types) -> list[Array]:
+    """Return the array of one of several .npy files, which share *types*, as *name*."""
     head = read_exactly(source, 0, len(MAGIC) + 2)
     check(head.startswith(MAGIC), "not an .npy")
     base = len(head) + _LENGTH_BYTES[head[len(MAGIC)]]
@@ -87,7 +92,7 @@ def parse(source: Bytes, name: str, types: Types) -> list[Array]:
 
 def _item(descr: object, depth: int = 0) -> Dtype | None:
     if isinstance(descr, str):
-        return _number(descr)
+        return read_number(descr)
     if not isinstance(descr, list) or depth == _MAX_DEPTH:
         raise MalformedError("not a type")
     bits = 0
@@ -99,7 +104,8 @@ def _item(descr: object, depth: int = 0) -> Dtype | None:
     return opaque(bits)
 
 
-def _number(descr: str) -> Dtype | None:
+def read_number(descr: str) -> Dtype | None:
+    """Return what a number of the type *descr*, such as ``<f4``, is; None for a Python object."""
     match = _DTYPE.fullmatch(descr)
     if match is None:
         raise MalformedError("not a type")

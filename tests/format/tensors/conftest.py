@@ -55,8 +55,18 @@ def look() -> Callable[..., Layout]:
     return _look
 
 
+def _golden(expected: str) -> dict[str, bytes]:
+    names = json.loads((FILES / expected).read_text(encoding="utf-8"))
+    return {name: (FILES / name).read_bytes() for name in names}
+
+
 @pytest.fixture(scope="session")
 def golden() -> dict[str, bytes]:
-    """Return the content of every golden file, by its name."""
-    expected = json.loads((FILES / "expected.json").read_text(encoding="utf-8"))
-    return {name: (FILES / name).read_bytes() for name in expected}
+    """Return the content of every golden file of torch and skops, by its name."""
+    return _golden("expected.json")
+
+
+@pytest.fixture(scope="session")
+def more_golden() -> dict[str, bytes]:
+    """Return the content of every golden file of HDF5, Keras, ONNX and GGUF, by its name."""
+    return _golden("expected_more.json")

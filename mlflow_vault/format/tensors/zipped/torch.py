@@ -39,7 +39,8 @@ def parse(archive: Zip, top: str) -> list[Array]:
     found: list[Array] = []
     big = is_big_endian(archive, top)
     for stem in ("data", "constants"):
-        labels = read_labels(archive.read(f"{top}{stem}.pkl", MAX_PICKLE) or b"")
+        pickle = archive.open(f"{top}{stem}.pkl")
+        labels = read_labels(pickle) if pickle and pickle.size <= MAX_PICKLE else {}
         folder = f"{top}{stem}/"
         for path in archive.members:
             if path.startswith(folder) and (window := archive.open(path)):

@@ -1,40 +1,42 @@
 """What each opcode of a pickle does to the machine.
 
-Whatever makes a value that can name nothing - truth, floats, bytes, old text formats - makes
-None.
+Whatever makes a value that can name nothing - truth, floats, old text formats - makes None.
 
 Pure: no I/O.  The opcodes: Lib/pickletools.py in CPython.
 """
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from mlflow_vault.format.tensors.arrays import check
-from mlflow_vault.format.tensors.zipped.machine import Bag, Global, Machine, call
-from mlflow_vault.format.tensors.zipped.opcodes import read_opcodes
+from mlflow_vault.format.tensors.pickled.machine import Bag, Extent, Global, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from mlflow_vault.format.tensors.pickled.opcodes import Opcodes
+
     Deed = Callable[[Machine, bytes], None]
 
-# A tensor takes 31 opcodes and each costs us one to two microseconds: names of up to 9,600 tensors.
-MAX_OPCODES: Final = 300_000
 _MAX_INTEGER: Final = 8  # bytes
+_MAX_PART: Final = 64  # characters kept of a module's and a class's name; those we know have 43
 
 
-def run(machine: Machine, pickle: bytes) -> object:
-    """Return what *pickle* would build; leave by `ValueError` or `LookupError` if that is nothing.
+def run(machine: Machine, opcodes: Opcodes) -> object:
+    """Return what the next pickle would build; leave if that is nothing.
 
-    What the machine learned until then stays in it.
+    What the machine's library learned until then stays in it.
+
+    Raises:
+        MalformedError, LookupError, ValueError: This is no pickle.
+        TooMuchError: It is too long to be read.
     """
-    deeds = _DEEDS
-    opcodes = read_opcodes(pickle)
-    for opcode, start, stop in islice(opcodes, MAX_OPCODES):
-        deeds[opcode](machine, pickle[start:stop])
-    check(next(opcodes, None) is None, "too many opcodes")
+    deeds, byte_strings = _DEEDS, _BYTE_STRINGS
+    for code, argument, start, stop in opcodes.read():
+        if code in byte_strings:
+            machine.stack.append(Extent(start, stop))
+        else:
+            deeds[code](machine, argument)
     return machine.stack.pop()
 
 
@@ -146,8 +148,7 @@ def _append_all(machine: Machine, _: bytes) -> None:
 
 
 def _build(machine: Machine, _: bytes) -> None:
-    # The state by reference: a copy each time would let a small pickle fill the memory.
-    machine.add([("", machine.stack.pop())])
+    machine.build()
 
 
 def _global(machine: Machine, argument: bytes) -> None:
@@ -155,11 +156,16 @@ def _global(machine: Machine, argument: bytes) -> None:
 
 
 def _global_of(parts: tuple[object, ...]) -> Global:
-    return Global(".".join(part for part in parts if isinstance(part, str)))
+    # Cut: two long strings in the memo could be joined any number of times.
+    return Global(".".join(part[:_MAX_PART] for part in parts if isinstance(part, str)))
 
 
 def _persistent(machine: Machine, _: bytes) -> None:
-    machine.stack.append(machine.storage(machine.stack.pop()))
+    machine.resolve()
+
+
+def _call(machine: Machine, _: bytes) -> None:
+    machine.stack.append(machine.call(machine.pop(2)))
 
 
 def _nothing(machine: Machine, argument: bytes) -> None:
@@ -170,6 +176,8 @@ def _by_letter(deeds: Mapping[str, Deed]) -> Mapping[int, Deed]:
     return {ord(letter): deed for letters, deed in deeds.items() for letter in letters}
 
 
+# BINBYTES, SHORT_BINBYTES, BINBYTES8 and BYTEARRAY8.
+_BYTE_STRINGS: Final = b"BC\x8e\x96"
 _DEEDS: Final = _by_letter(
     {
         "(": _mark,
@@ -181,7 +189,7 @@ _DEEDS: Final = _by_letter(
         "X\x8c\x8d": _push(_text),
         "KM": _push(_natural),
         "J\x8a": _push(_integer),
-        "\x88\x89NBCFGILPSTUV\x82\x83\x84\x8b\x8e\x96\x97": _constant(None),
+        "\x88\x89NFGILPSTUV\x82\x83\x84\x8b\x97": _constant(None),
         ")": _constant(()),
         "\x85": _combine(1, tuple),
         "\x86": _combine(2, tuple),
@@ -200,7 +208,7 @@ _DEEDS: Final = _by_letter(
         "c": _global,
         "\x93": _combine(2, _global_of),
         "Q": _persistent,
-        "R\x81": _combine(2, lambda values: call(*values)),
+        "R\x81": _call,
         "\x92": _combine(3, lambda values: Bag([("", values[1:])])),
         "b": _build,
         "\x80\x95\x98.": _nothing,
