@@ -38,7 +38,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy, strict."""
     _groups(session, "types")
-    session.install("-e", ".")
+    session.install("-e", ".[s3]")
     session.run("mypy")
 
 
@@ -46,8 +46,17 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, with the newest MLflow."""
     _groups(session, "test")
-    session.install("-e", ".[server]")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "tests", *session.posargs)
+    session.install("-e", ".[server,s3]")
+    elsewhere = "--ignore=tests/objectstores"
+    session.run("pytest", "-n", "2", "--dist", "loadfile", elsewhere, "tests", *session.posargs)
+
+
+@nox.session
+def objectstores(session: nox.Session) -> None:
+    """What keeps objects on a network, against servers of its own."""
+    _groups(session, "test", "objectstores")
+    session.install("-e", ".[s3,az]")
+    session.run("pytest", "tests/objectstores", *session.posargs)
 
 
 @nox.session
@@ -67,7 +76,7 @@ def oldest(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Every example in docstrings and docs runs."""
     _groups(session, "test")
-    session.install("-e", ".[server]")
+    session.install("-e", ".[server,s3]")
     session.run("pytest", "--doctest-modules", "mlflow_vault")
     session.run("pytest", "--doctest-glob=*.md", "docs", "README.md")
 

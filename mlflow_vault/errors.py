@@ -11,6 +11,7 @@ The tree::
     ├── CorruptionError                         restore from a good copy
     ├── UnsupportedError                        a newer or different vault: upgrade
     └── StorageError       (OSError)            the store failed; often transient
+        └── PermissionDeniedError               not allowed: the message names what is missing
 
 A message says what happened, where, and what to do next.
 """
@@ -69,3 +70,10 @@ class StorageError(VaultError, OSError):
 
     def __str__(self) -> str:
         return Exception.__str__(self)
+
+
+class PermissionDeniedError(StorageError):
+    """The store does not allow this; trying again does not help.
+
+    A store may answer so, too, where nothing is: above a vault it means "not here".
+    """

@@ -19,7 +19,7 @@ from mlflow_vault.engine.world import World
 from mlflow_vault.engine.write.incoming import Incoming, files_below
 from mlflow_vault.engine.write.source import Source
 from mlflow_vault.engine.write.writer import Writer
-from mlflow_vault.errors import InvalidInputError, NotFoundError
+from mlflow_vault.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from mlflow_vault.format import layout
 from mlflow_vault.store.address import Address
 from mlflow_vault.store.opening import open_store
@@ -52,7 +52,6 @@ class Vault:
     """
 
     def __init__(self, store: Store, identity: Identity, world: World | None = None) -> None:
-        """Use *store*, whose ``vault.json`` says *identity*; see `open`, `init` and `find`."""
         world = world or World()
         seals = Seals(store, world)
         self.store = store
@@ -107,11 +106,18 @@ class Vault:
     def find(cls, uri: str) -> tuple[Vault, str] | None:
         """Find the vault that *uri* lies in: the nearest folder, itself included, that is one.
 
+        A place above the vault that we may not look at is taken for none.
+
         Returns:
             The vault and the path of *uri* in it, or None.
+
+        Raises:
+            PermissionDeniedError: We may look at none of them.
         """
         address = Address.parse(uri)
-        for place in (address, *address.parents()):
+        denied: list[PermissionDeniedError] = []
+        places = [address, *address.parents()]
+        for place in places:
             name = str(place)
             vault = _found.get(name)
             if vault is None:
@@ -119,8 +125,13 @@ class Vault:
                     vault = cls.at(open_store(place))
                 except NotFoundError:
                     continue
+                except PermissionDeniedError as error:
+                    denied.append(error)
+                    continue
                 _found[name] = vault
             return vault, layout.check_path(address.path[len(place.path) :].strip("/"))
+        if len(denied) == len(places):
+            raise denied[0]
         return None
 
     def write_file(
@@ -165,13 +176,7 @@ class Vault:
         """
         self._writer.write(files_below(source, path), progress=progress)
 
-    def write_stream(
-        self,
-        stream: BinaryIO,
-        path: str,
-        *,
-        folder: Path | None = None,
-    ) -> None:
+    def write_stream(self, stream: BinaryIO, path: str, *, folder: Path | None = None) -> None:
         """Make what *stream* yields the content of *path*.
 
         Args:

@@ -28,6 +28,7 @@ from mlflow_vault.errors import (
     CorruptionError,
     InvalidInputError,
     NotFoundError,
+    PermissionDeniedError,
     SealedError,
     SourceChangedError,
     StorageError,
@@ -46,6 +47,7 @@ _CODES: Final[dict[type[VaultError], int]] = {
     SourceChangedError: ABORTED,  # 409
     CorruptionError: DATA_LOSS,  # 500
     UnsupportedError: NOT_IMPLEMENTED,  # 501
+    PermissionDeniedError: PERMISSION_DENIED,  # 403
     StorageError: TEMPORARILY_UNAVAILABLE,  # 503, which clients try again
 }
 INSUFFICIENT_STORAGE: Final = 507

@@ -1,7 +1,7 @@
 """Addresses: where a vault, or something inside one, lies.
 
-    vault-file:///srv/models      vault-memory://name/models
-    `-scheme-' `---path----'      `--scheme--' authority path
+    vault-file:///srv/models      vault-s3://bucket/models
+    `-scheme-' `---path----'      `scheme'  authority path
 
 MLflow hands these around as URIs and rewrites them on the way (it collapses slashes and
 appends components), so many spellings are one address, and ``str`` gives the canonical one.
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 FILE: Final = "file"
 MEMORY: Final = "memory"
+S3: Final = "s3"
+GS: Final = "gs"
+AZ: Final = "az"
+ABFS: Final = "abfs"
+# Where the authority is a bucket, or a container, and the path a prefix in it, or nothing.
+BUCKETS: Final = frozenset({S3, GS, AZ, ABFS})
 
 _URI: Final = re.compile(
     r"vault[-+]([a-z][a-z0-9]*):(?://([^/]*))?(.*)\Z", re.IGNORECASE | re.DOTALL
@@ -68,6 +74,10 @@ class Address:
             raise InvalidInputError(
                 f"a vault-file address has no host, got {self.authority!r}: write vault-file:///path"
             )
+        if self.scheme in BUCKETS and not self.authority:
+            raise InvalidInputError(
+                f"a vault-{self.scheme} address needs a bucket: write vault-{self.scheme}://bucket/path"
+            )
         if not self.path and not self.authority:
             raise InvalidInputError(
                 f"a vault-{self.scheme} address needs a path, and not the root '/'"
@@ -92,7 +102,7 @@ class Address:
         found = _URI.match(uri)
         if found is None:
             raise InvalidInputError(
-                f"{_shown(uri)} is no vault's address: write vault-file:///path or vault-memory://name"
+                f"{_shown(uri)} is no vault's address: write vault-file:///path or vault-s3://bucket/path"
             )
         scheme, authority, path = found[1].lower(), found[2] or "", found[3]
         for mark, code in ("?", "%3F"), ("#", "%23"):

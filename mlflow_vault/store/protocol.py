@@ -31,7 +31,8 @@ class Stat:
     Attributes:
         key: The object's key.
         size: Its size in bytes.
-        etag: A short string that changes whenever the object is put again.
+        etag: A short string that changes whenever the object's bytes do.  Putting the same bytes
+            again may keep it: on S3 it is their MD5.
     """
 
     key: str

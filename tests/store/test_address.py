@@ -218,3 +218,29 @@ def test_joined() -> None:
     assert root.joined("100%").path == "/root/100%"
     assert root.joined("") == root
     assert str(Address.parse("vault-memory://name").joined("p")) == "vault-memory://name/p"
+
+
+def test_bucket() -> None:
+    """A bucket's address ends above at the bucket, which is an address itself."""
+    address = Address.parse("vault+s3://bucket//a/b/")
+
+    assert str(address) == "vault-s3://bucket/a/b"
+    assert [str(above) for above in address.parents()] == [
+        "vault-s3://bucket/a",
+        "vault-s3://bucket",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az", "abfs"])
+def test_no_bucket(scheme: str) -> None:
+    """An address without its bucket is refused, and the message says how to write one."""
+    with pytest.raises(InvalidInputError, match=f"vault-{scheme}://bucket/path"):
+        Address.parse(f"vault-{scheme}:/a/b")
+
+
+def test_bucket_with_password() -> None:
+    """Credentials have no place in an address, and are not repeated."""
+    with pytest.raises(InvalidInputError) as caught:
+        Address.parse("vault-s3://key:hidden@bucket/a")
+
+    assert "hidden" not in str(caught.value)

@@ -40,7 +40,20 @@ def test_memory(uri: str) -> None:
     assert open_store(address).uri == str(address)
 
 
+def test_s3() -> None:
+    """A bucket's address is a store there, and nobody is asked."""
+    store = open_store(Address.parse("vault+s3://bucket/models/"))
+
+    assert store.uri == "vault-s3://bucket/models"
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az", "abfs"])
+def test_fsspec(scheme: str) -> None:
+    """So is one of Google's or Azure's."""
+    assert open_store(Address.parse(f"vault-{scheme}://b")).uri == f"vault-{scheme}://b"
+
+
 def test_unknown() -> None:
-    """An unknown scheme is refused by naming those that are known and those to come."""
+    """An unknown scheme is refused by naming those that are known."""
     with pytest.raises(UnsupportedError, match=r"vault-file.*vault-memory.*vault-s3"):
-        open_store(Address.parse("vault-s3://bucket/models"))
+        open_store(Address.parse("vault-ftp://host/models"))

@@ -1,0 +1,1 @@
+"""Stores across a network, and the patience they need."""

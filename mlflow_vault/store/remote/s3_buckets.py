@@ -1,0 +1,94 @@
+"""Opening a bucket by obstore: its settings, its timeouts, and what a fork does to it.
+
+obstore keeps threads of its own from its first request on.  They are not there after a fork, and
+a request then hangs for ever, also by a new client.  So the process that came first is
+remembered and its forks are refused, in words.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from obstore.store import S3Store as Bucket
+
+from mlflow_vault.errors import StorageError
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Config
+
+    from mlflow_vault.store.remote.retries import Patience
+    from mlflow_vault.store.remote.s3_settings import S3Settings
+
+_users: list[int] = []  # the process that obstore's threads are in, once there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """One bucket twice: what goes up has headers of its own and may be slow to be answered."""
+
+    reading: Bucket
+    writing: Bucket
+
+
+def refuse_forks(action: str) -> None:
+    """Raise instead of hanging.
+
+    Raises:
+        StorageError: This process was forked from one that had used obstore.
+    """
+    if not _users:
+        _users.append(os.getpid())
+    if _users[0] != os.getpid():
+        raise StorageError(
+            f"cannot {action}: this process was forked from one that had used S3, and would hang. "
+            "Start workers by spawn or forkserver, or fork before the first use"
+        )
+
+
+def open_buckets(bucket: str, settings: S3Settings, patience: Patience) -> Buckets:
+    """Open *bucket*, without a request."""
+    config: S3Config = {
+        "region": settings.region,
+        "virtual_hosted_style_request": settings.virtual,
+        "skip_signature": settings.credentials is None,
+        "conditional_put": "etag",
+        "disable_bulk_delete": True,  # not known everywhere, and we delete one by one
+    }
+    if settings.endpoint is not None:
+        config["aws_endpoint_url_s3"] = settings.endpoint
+    options: ClientConfig = {
+        "allow_http": settings.endpoint is not None and settings.endpoint.startswith("http://"),
+        "allow_invalid_certificates": settings.trusting,
+        "connect_timeout": timedelta(seconds=patience.connect),
+        "timeout": timedelta(seconds=patience.request),
+    }
+    if settings.certificates:
+        options["root_certificate"] = settings.certificates
+
+    def opened(config: S3Config, options: ClientConfig) -> Bucket:
+        return Bucket(
+            bucket,
+            config=config,
+            client_options=options,
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
+            credential_provider=settings.credentials,
+        )
+
+    uploads = settings.uploads
+    reading: ClientConfig = {
+        "default_headers": dict(settings.headers),
+        # Not for writing: while a body goes up, nothing is read.
+        "read_timeout": timedelta(seconds=patience.silence),
+    }
+    writing: ClientConfig = {
+        "default_headers": {**settings.headers, **uploads.headers},
+        "default_content_type": uploads.content_type,
+    }
+    checked: S3Config = {"checksum_algorithm": uploads.checksum} if uploads.checksum else {}
+    return Buckets(
+        opened(config, {**options, **reading}),
+        opened({**config, **checked}, {**options, **writing}),
+    )
