@@ -22,7 +22,7 @@ import zstandard
 from blake3 import blake3
 
 from mlflow_vault.config import GRID, KIB, SMALLEST_ARRAY
-from mlflow_vault.format.codec import decode, encode_delta, encode_whole
+from mlflow_vault.format.coding.codec import decode, encode_delta, encode_whole
 from mlflow_vault.format.elements import Element
 
 if TYPE_CHECKING:

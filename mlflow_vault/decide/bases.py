@@ -20,7 +20,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.config import MAX_BASES
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.elements import Element
 from mlflow_vault.format.rows import Part
 

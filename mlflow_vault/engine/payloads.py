@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from mlflow_vault.config import MIB
 from mlflow_vault.decide.reads import Span, plan_reads
 from mlflow_vault.errors import CorruptionError
-from mlflow_vault.format.codec import decode
+from mlflow_vault.format.coding.codec import decode
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.layout import pack_key
 

@@ -19,7 +19,7 @@ from mlflow_vault.errors import (
     VaultError,
 )
 from mlflow_vault.format import layout
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.entry import Entry
 from mlflow_vault.format.pack import EMPTY, cost
 

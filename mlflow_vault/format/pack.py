@@ -60,7 +60,7 @@ class Record:
     Attributes:
         digest: Of the plain bytes.
         size: Plain bytes.
-        codec: How *payload* is coded; a tag of `format.codec`.
+        codec: How *payload* is coded; a tag of `format.coding.codec`.
         depth: 0 for a chunk stored whole, else one more than its deepest base.
         links: The parts of the base, in order; empty where the codec needs none.
         payload: The coded bytes.
@@ -124,7 +124,7 @@ class PackBuilder:
 def read_records(stored: bytes, key: str) -> Iterator[Record]:
     """Yield the records of a whole pack, by its footer.
 
-    Payloads are not decoded: `format.codec.decode` and the digest say whether they are good.
+    Payloads are not decoded: `format.coding.codec.decode` and the digest say whether they are good.
 
     Raises:
         CorruptionError: The frame of the pack is damaged.

@@ -32,7 +32,7 @@ class Row:
     Attributes:
         digest: Of the plain bytes.
         size: Plain bytes.
-        codec: A tag of `format.codec`.
+        codec: A tag of `format.coding.codec`.
         pack: Id of the pack.
         start: Where the payload starts in the pack.
         stored: Bytes of the payload.

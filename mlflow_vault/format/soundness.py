@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlflow_vault.config import LARGEST_CHUNK, MAX_BASES, MAX_DEPTH
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlflow_vault.config import MAX_BASES
 from mlflow_vault.decide.bases import Base, Relative, pays, starts_over
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.elements import Element
 from mlflow_vault.format.entry import Entry

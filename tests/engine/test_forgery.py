@@ -17,7 +17,7 @@ from mlflow_vault.errors import (
     CorruptionError,
 )
 from mlflow_vault.format import layout
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.rows import Part, Tensor
 from mlflow_vault.format.soundness import depths

@@ -13,7 +13,7 @@ import pytest
 
 from mlflow_vault.config import GRID, KIB, MIB
 from mlflow_vault.engine.payloads import Payloads, closure
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.soundness import depths
 from mlflow_vault.store.memory import MemoryStore

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_vault.errors import CorruptionError, UnsupportedError
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.elements import Element
 from mlflow_vault.format.entry import Entry

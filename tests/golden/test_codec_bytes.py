@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from mlflow_vault.format import floats
-from mlflow_vault.format.codec import Codec, Coded, decode, encode_delta, encode_whole
+from mlflow_vault.format.coding import floats
+from mlflow_vault.format.coding.codec import Codec, Coded, decode, encode_delta, encode_whole
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.elements import Element
 

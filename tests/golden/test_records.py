@@ -20,7 +20,7 @@ from blake3 import blake3
 
 from mlflow_vault.errors import SealedError
 from mlflow_vault.format import layout
-from mlflow_vault.format.codec import Codec
+from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.elements import Element
 from mlflow_vault.format.entry import Entry

@@ -20,7 +20,7 @@ from mlflow_vault.engine.payloads import Payloads
 from mlflow_vault.engine.write.encoding import Course, NewChunk, encode
 from mlflow_vault.engine.write.table import Table
 from mlflow_vault.errors import StorageError, VaultError
-from mlflow_vault.format.codec import estimate_delta, estimate_whole
+from mlflow_vault.format.coding.codec import estimate_delta, estimate_whole
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.pack import Link, Record
 from mlflow_vault.format.rows import Part, Row, Tensor

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.bases import Base, Relative, pays
-from mlflow_vault.format.codec import Coded, decode, encode_delta, encode_whole, estimate_whole
+from mlflow_vault.format.coding.codec import (
+    Coded,
+    decode,
+    encode_delta,
+    encode_whole,
+    estimate_whole,
+)
 
 if TYPE_CHECKING:
     from mlflow_vault.engine.write.cutting import Chunk

@@ -24,18 +24,18 @@ import numpy as np
 import zstandard
 
 from mlflow_vault.config import KIB, LARGEST_CHUNK
-from mlflow_vault.format import floats
-from mlflow_vault.format.elements import Element
-from mlflow_vault.format.planes import (
+from mlflow_vault.format.coding import floats
+from mlflow_vault.format.coding.planes import (
     PlaneWriter,
     Reader,
     damaged,
     read_planes,
 )
+from mlflow_vault.format.elements import Element
 
 if TYPE_CHECKING:
-    from mlflow_vault.format.floats import Numbers
-    from mlflow_vault.format.planes import Buffer
+    from mlflow_vault.format.coding.floats import Numbers
+    from mlflow_vault.format.coding.planes import Buffer
 
 _LEVEL: Final = 3  # zstd for bytes that are no numbers; higher levels cost more than they save
 _SLICES: Final = 8

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlflow_vault.format.floats import Numbers
+    from mlflow_vault.format.coding.floats import Numbers
 
     Bytes = npt.NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_vault.format import floats
+from mlflow_vault.format.coding import floats
 from mlflow_vault.format.elements import Element
 
 FLOATS = [element for element in Element if element.exponent_bits]

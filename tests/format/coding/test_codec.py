@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlflow_vault.config import LARGEST_CHUNK
 from mlflow_vault.errors import CorruptionError
-from mlflow_vault.format.codec import (
+from mlflow_vault.format.coding.codec import (
     Codec,
     Coded,
     decode,
@@ -21,8 +21,8 @@ from mlflow_vault.format.codec import (
     estimate_delta,
     estimate_whole,
 )
+from mlflow_vault.format.coding.floats import cast, castable, numbers
 from mlflow_vault.format.elements import Element
-from mlflow_vault.format.floats import cast, castable, numbers
 
 elements = st.none() | st.sampled_from(list(Element))
 PAIRS = [(a, b) for a in Element for b in Element if castable(a, b)]

@@ -1,0 +1,1 @@
+"""How one chunk is stored: codecs, byte planes, and the arithmetic of floats under them."""
