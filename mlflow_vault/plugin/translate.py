@@ -1,8 +1,8 @@
 """Our errors in MLflow's words, so that a client, the proxy and the UI each act rightly.
 
 The proxy answers with the HTTP status of an `MlflowException`'s code and turns anything
-else into a 500; MLflow's clients retry 503 and give up on the rest.  So the code is the
-message, and this table is the whole of it.
+else into a 500; MLflow's clients try 408, 429 and most of the 500s again and give up on the rest.
+So the code is the message, and this table is the whole of it.
 """
 
 from __future__ import annotations
