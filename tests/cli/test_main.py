@@ -97,10 +97,10 @@ def test_bad_input(
 
 def test_failure(run: Run, tmp_path: Path) -> None:
     """What this release cannot do is exit code 1."""
-    printed = run("ls", "vault-s3://bucket/models")
+    printed = run("ls", "vault-hdfs://bucket/models")
 
     assert printed.code == 1
-    assert "vault-s3" in printed.err
+    assert "vault-hdfs" in printed.err
     assert not list(tmp_path.iterdir())
 
 
