@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mlflow_vault.engine.world import World
+from mlflow_vault.engine.write import encoding
 from mlflow_vault.errors import StorageError
 from mlflow_vault.format import layout
+from mlflow_vault.format.coding.codec import Coded
 from mlflow_vault.store.local import LocalStore
 from mlflow_vault.store.memory import MemoryStore
-from mlflow_vault.testing.models import noise
+from mlflow_vault.testing.models import noise, npy, weights
 from mlflow_vault.testing.stores import Fault, FaultKind, FaultyStore
 from mlflow_vault.testing.vaults import read, write
 from mlflow_vault.vault import Vault
+
+if TYPE_CHECKING:
+    from mlflow_vault.format.elements import Element
 
 
 @pytest.mark.parametrize("size", [10, 3_000_000])
@@ -61,6 +67,28 @@ def test_failed_write_leaves_no_packs() -> None:
     assert not list(inner.list(layout.PACKS))
     assert not list(inner.list(layout.INTENTS))
     assert vault.stats().unreferenced == 0
+
+
+@pytest.mark.parametrize("at", [1, 5_000], ids=["structure", "number"])
+def test_coding_that_loses(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """What does not decode to what was coded is not stored, be it the codec's fault or memory's."""
+    store = MemoryStore()
+    vault = Vault.init_at(store)
+    write(vault, "1/artifacts/a", b"before")
+    sound = encoding.encode_whole
+
+    def flipping(plain: bytes, element: Element | None) -> Coded:
+        coded = sound(plain, element)
+        payload = bytearray(coded.payload)
+        payload[at : at + 1] = bytes(255 - byte for byte in payload[at : at + 1])
+        return Coded(coded.codec, bytes(payload))
+
+    monkeypatch.setattr(encoding, "encode_whole", flipping)
+    with pytest.raises(StorageError, match="did not come back"):
+        write(vault, "1/artifacts/a", npy(weights(0, 300_000)))
+
+    assert read(vault, "1/artifacts/a") == b"before"
+    assert not list(store.list(layout.PACKS))
 
 
 def test_file_and_folder_of_one_name(tmp_path: Path) -> None:

@@ -12,9 +12,7 @@ import pytest
 
 from mlflow_vault.engine.world import World
 from mlflow_vault.engine.write.transaction import Transaction
-from mlflow_vault.errors import (
-    CorruptionError,
-)
+from mlflow_vault.errors import CorruptionError
 from mlflow_vault.format import layout
 from mlflow_vault.format.record import Kind, Outcome, frame_json
 from mlflow_vault.store.memory import MemoryStore
@@ -88,6 +86,20 @@ def test_outcome_lists_packs(tmp_path: Path) -> None:
     assert set(outcome.packs) == frozenset[bytes]().union(*(entry.packs for entry in together))
     assert base in outcome.packs
     assert len(outcome.packs) == 2
+
+
+def test_outcome_lists_packs_of_bases() -> None:
+    """A pack that only a base lies in is listed too, or a collector would take the base away."""
+    store = MemoryStore()
+    vault = _vault(store)
+    (base,) = entry_of(store, FIRST).packs
+
+    write(vault, SECOND, safetensors({"w": trained(weights(0, 100_000), 1), "new": weights(1, 9)}))
+
+    entry = entry_of(store, SECOND)
+    assert base not in {entry.rows[index].pack for index in entry.sequence}
+    key = OUTCOME + entry.transaction
+    assert base in Outcome.from_bytes(store.get(key), key).packs
 
 
 def test_names_come_last(tmp_path: Path) -> None:

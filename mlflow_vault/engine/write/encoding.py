@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.bases import Base, Relative, pays
+from mlflow_vault.errors import CorruptionError, StorageError
 from mlflow_vault.format.coding.codec import (
     Coded,
     decode,
@@ -76,6 +77,13 @@ def encode(item: NewChunk) -> Coded:
             coded = None
     base = item.base_bytes if coded else None
     coded = coded or encode_whole(plain, item.element)
-    if decode(coded.codec, coded.payload, size=len(plain), base=base) != plain:
-        raise AssertionError(f"codec {coded.codec!r} lost the chunk {item.digest}")
+    try:
+        came_back = decode(coded.codec, coded.payload, size=len(plain), base=base) == plain
+    except CorruptionError:
+        came_back = False
+    if not came_back:
+        raise StorageError(
+            f"the chunk {item.digest} did not come back from {coded.codec.name.lower()} coding; "
+            "nothing was committed. If logging it again fails too, suspect this machine's memory."
+        )
     return coded

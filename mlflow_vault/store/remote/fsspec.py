@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import fsspec
@@ -34,16 +32,15 @@ from mlflow_vault.errors import (
 from mlflow_vault.store.keys import check_key, check_prefix, check_span
 from mlflow_vault.store.protocol import Folder, Stat
 from mlflow_vault.store.remote.retries import TRANSIENT_STATUSES, Patience, Transient, persist
+from mlflow_vault.store.remote.together import put_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from concurrent.futures import Future
 
     from fsspec.asyn import AsyncFileSystem
 
     from mlflow_vault.store.address import Address
 
-_TOGETHER: Final = 16  # puts under way in one `put_many`
 _WHOLE: Final = 1 << 30  # bytes; nothing that a vault puts is as large, so nothing is split
 _MISSING: Final = 404
 _PAST_END: Final = 416
@@ -105,15 +102,7 @@ class FsspecStore:
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> list[str]:
         """Put *items*, some at a time, and return their etags in order, as `Store.put_many`."""
-        etags: list[str] = []
-        under_way: deque[Future[str]] = deque()
-        with ThreadPoolExecutor(_TOGETHER, "vault-put") as pool:
-            for key, body in items:
-                if len(under_way) == _TOGETHER:
-                    etags.append(under_way.popleft().result())
-                under_way.append(pool.submit(self.put, key, body))
-            etags += [each.result() for each in under_way]
-        return etags
+        return put_together(self.put, items)
 
     def create(self, key: str, body: bytes | bytearray | memoryview) -> str:
         """Write *key* only if nothing is there, as `Store.create`."""

@@ -17,8 +17,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import obstore
@@ -31,10 +29,10 @@ from mlflow_vault.store.remote.retries import Patience, persist
 from mlflow_vault.store.remote.s3_answers import NOT_IMPLEMENTED, PAST_END, Refused, meaning
 from mlflow_vault.store.remote.s3_buckets import Buckets, open_buckets, refuse_forks
 from mlflow_vault.store.remote.s3_settings import read_settings
+from mlflow_vault.store.remote.together import put_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
 
     from obstore import GetOptions, ObjectMeta
 
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGE: Final = 1000  # keys; what one request lists
-_TOGETHER: Final = 16  # puts under way in one `put_many`
 _GET: Final = "s3:GetObject (and s3:ListBucket, to tell what is missing from what is forbidden)"
 _PUT: Final = "s3:PutObject (and kms:GenerateDataKey, where a key encrypts)"
 _LIST: Final = "s3:ListBucket"
@@ -116,15 +113,7 @@ class S3Store:
 
     def put_many(self, items: Iterable[tuple[str, bytes]]) -> list[str]:
         """Put *items*, some at a time, and return their etags in order, as `Store.put_many`."""
-        etags: list[str] = []
-        under_way: deque[Future[str]] = deque()
-        with ThreadPoolExecutor(_TOGETHER, "vault-put") as pool:
-            for key, body in items:
-                if len(under_way) == _TOGETHER:
-                    etags.append(under_way.popleft().result())
-                under_way.append(pool.submit(self.put, key, body))
-            etags += [each.result() for each in under_way]
-        return etags
+        return put_together(self.put, items)
 
     def create(self, key: str, body: bytes | bytearray | memoryview) -> str:
         """Write *key* only if nothing is there, as `Store.create`."""
