@@ -47,16 +47,16 @@ def tests(session: nox.Session) -> None:
     """All tests, with the newest MLflow."""
     _groups(session, "test")
     session.install("-e", ".[server,s3]")
-    elsewhere = "--ignore=tests/objectstores"
+    elsewhere = "--ignore=tests/servers"
     session.run("pytest", "-n", "2", "--dist", "loadfile", elsewhere, "tests", *session.posargs)
 
 
 @nox.session
-def objectstores(session: nox.Session) -> None:
-    """What keeps objects on a network, against servers of its own."""
-    _groups(session, "test", "objectstores")
+def servers(session: nox.Session) -> None:
+    """What needs more than a disk: object stores, databases and tracking servers of its own."""
+    _groups(session, "test", "servers")
     session.install("-e", ".[s3,az]")
-    session.run("pytest", "tests/objectstores", *session.posargs)
+    session.run("pytest", "tests/servers", *session.posargs)
 
 
 @nox.session
@@ -68,7 +68,7 @@ def oldest(session: nox.Session) -> None:
     found = session.run("python", "-c", "import mlflow; print(mlflow.__version__)", silent=True)
     if str(found).strip().splitlines()[-1] != OLDEST_MLFLOW:
         session.error(f"installing mlflow-vault changed MLflow to {found}")
-    where = ("tests/plugin", "tests/mlflow", "tests/servers")
+    where = ("tests/plugin", "tests/mlflow", "tests/tracking")
     session.run("pytest", "-n", "2", "--dist", "loadfile", *where, *session.posargs)
 
 

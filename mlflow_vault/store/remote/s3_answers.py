@@ -1,8 +1,8 @@
 """What a failure of S3 means: obstore's exceptions, in the vault's words.
 
 obstore tells some failures apart by class and the rest in prose only, so the status is read out
-of its message; `tests/objectstores` asks a real server for each, so a release that words them
-differently is noticed.
+of its message; `tests/servers/objectstores` asks a real server for each, so a release that words
+them differently is noticed.
 
 Pure: no I/O.
 """

@@ -1,4 +1,4 @@
-"""A failure of S3 in the vault's words; `tests/objectstores` asks servers for the rest."""
+"""A failure of S3 in the vault's words; `tests/servers/objectstores` asks servers for the rest."""
 
 from __future__ import annotations
 
