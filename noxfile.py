@@ -2,11 +2,15 @@
 
 - ``nox``: lint, types, tests, docs: what has to pass.
 - ``nox -s oldest``: the plugin against the oldest MLflow we claim.
+- ``nox -s servers``: real object stores, databases and tracking servers; installs them, as root.
 - ``nox -s bench``: stored bytes against peers; takes half an hour.
+- ``nox -s flavours``: what each MLflow flavour costs; takes gigabytes and an hour.
 - ``nox -s build``: wheel and sdist, looked at.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import nox
 
@@ -16,6 +20,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.needs_version = ">=2024.4.15"
 
 OLDEST_MLFLOW = "3.10.0"
+AZURITE = "azurite@3.37.0"
 CODE = ("mlflow_vault", "tests", "benchmarks", "noxfile.py")
 
 
@@ -46,7 +51,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, with the newest MLflow."""
     _groups(session, "test")
-    session.install("-e", ".[server,s3]")
+    session.install("-e", ".[server,s3,fast]")
     elsewhere = "--ignore=tests/servers"
     session.run("pytest", "-n", "2", "--dist", "loadfile", elsewhere, "tests", *session.posargs)
 
@@ -54,9 +59,16 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def servers(session: nox.Session) -> None:
     """What needs more than a disk: object stores, databases and tracking servers of its own."""
+    session.run("sh", "tests/servers/install-debian.sh", external=True)
     _groups(session, "test", "servers")
-    session.install("-e", ".[s3,az]")
-    session.run("pytest", "tests/servers", *session.posargs)
+    session.install("-e", ".[server,s3,az]")
+    here = session.virtualenv.location
+    if not Path(session.bin, "azurite-blob").exists():
+        npm = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--global")
+        session.run(*npm, "--prefix", here, AZURITE)
+    # Interrupted, pytest stops the servers; nox waits for that.
+    patience = {"interrupt_timeout": 60.0, "terminate_timeout": 30.0}
+    session.run("pytest", "tests/servers", *session.posargs, **patience)
 
 
 @nox.session
@@ -87,6 +99,13 @@ def bench(session: nox.Session) -> None:
     _groups(session, "bench")
     session.install("-e", ".[server]")
     session.run("python", "benchmarks/stored_bytes.py", *session.posargs)
+
+
+@nox.session
+def flavours(session: nox.Session) -> None:
+    """Every flavour of MLflow that installs here, three versions each; writes docs/flavours.md."""
+    session.install("-e", ".[server]")
+    session.run("python", "benchmarks/flavours", *session.posargs)
 
 
 @nox.session

@@ -25,12 +25,14 @@ import zstandard
 
 from mlflow_vault.config import KIB, LARGEST_CHUNK
 from mlflow_vault.format.coding import floats
+from mlflow_vault.format.coding.kernels.choice import kernels
 from mlflow_vault.format.coding.planes import (
     PlaneWriter,
     Reader,
     damaged,
     read_planes,
 )
+from mlflow_vault.format.coding.scratch import scratch
 from mlflow_vault.format.elements import Element
 
 if TYPE_CHECKING:
@@ -167,31 +169,35 @@ def _sample(plain: Buffer, width: int) -> bytes:
 def _planes(plain: bytes, element: Element) -> Coded:
     values, tail = _numbers(plain, element)
     rotated = floats.rotate(values, element)
-    coded = PlaneWriter().write(rotated, [len(values)], repeats=True)
-    return Coded(Codec.PLANES, b"".join([bytes((element.tag,)), *coded, tail]))
+    with scratch() as work:
+        planes = kernels().split(rotated, work)
+        coded = PlaneWriter(work).write(planes, [len(values)], repeats=True)
+        return Coded(Codec.PLANES, b"".join([bytes((element.tag,)), *coded, tail]))
 
 
 def _decode_planes(reader: Reader, size: int) -> bytes:
     element = _element(reader)
     count, tail = divmod(size, element.width)
-    values = read_planes(reader, [count], np.dtype(f"<u{element.width}"))
-    return _finished(floats.unrotate(values, element), reader, tail)
+    with scratch() as work:
+        values = kernels().join(read_planes(reader, [count], element.width, work), work)
+        return _finished(floats.unrotate(values, element), reader, tail)
 
 
 def _delta(plain: Buffer, base: Buffer, element: Element, base_element: Element) -> Coded:
     values, tail = _numbers(plain, element)
     parent = _parent(base, base_element, element, len(values))
-    writer, ends = PlaneWriter(), b""
-    if _ungrouped(values, parent, element):
-        steps = floats.subtract(values, parent, element)
-        coded = writer.write(steps, [len(values)], repeats=True)
-    else:
-        low, high = floats.clamp(parent, element, _SMALLEST_BAND)
-        grouping = floats.Grouping.of(parent, element, low, high)
-        coded = writer.write(grouping.subtract(values), grouping.sizes, repeats=False)
-        ends = low.to_bytes(2, "little") + high.to_bytes(2, "little")
-    head = bytes((element.tag, base_element.tag, bool(ends)))
-    return Coded(Codec.DELTA, b"".join([head, ends, *coded, tail]))
+    with scratch() as work:
+        writer, ends = PlaneWriter(work), b""
+        if _ungrouped(values, parent, element):
+            steps = kernels().split(floats.subtract(values, parent, element), work)
+            coded = writer.write(steps, [len(values)], repeats=True)
+        else:
+            low, high = floats.clamp(parent, element, _SMALLEST_BAND)
+            grouping = kernels().group(parent, element, (low, high), work)
+            coded = writer.write(grouping.subtract(values), grouping.sizes, repeats=False)
+            ends = low.to_bytes(2, "little") + high.to_bytes(2, "little")
+        head = bytes((element.tag, base_element.tag, bool(ends)))
+        return Coded(Codec.DELTA, b"".join([head, ends, *coded, tail]))
 
 
 def _decode_delta(payload: Buffer, size: int, base: Buffer) -> bytes:
@@ -202,15 +208,16 @@ def _decode_delta(payload: Buffer, size: int, base: Buffer) -> bytes:
     count, tail = divmod(size, element.width)
     parent = _parent(base, base_element, element, count)
     grouped = reader.number(1)
-    if not grouped:
-        steps = read_planes(reader, [count], parent.dtype)
-        return _finished(floats.add(steps, parent, element), reader, tail)
-    low, high = reader.number(2), reader.number(2)
-    if grouped != 1 or not low <= high < 1 << element.exponent_bits:
-        raise damaged("a grouping that cannot be")
-    grouping = floats.Grouping.of(parent, element, low, high)
-    values = grouping.add(read_planes(reader, grouping.sizes, parent.dtype))
-    return _finished(values, reader, tail)
+    with scratch() as work:
+        if not grouped:
+            steps = kernels().join(read_planes(reader, [count], element.width, work), work)
+            return _finished(floats.add(steps, parent, element), reader, tail)
+        ends = reader.number(2), reader.number(2)
+        if grouped != 1 or not ends[0] <= ends[1] < 1 << element.exponent_bits:
+            raise damaged("a grouping that cannot be")
+        grouping = kernels().group(parent, element, ends, work)
+        values = grouping.add(read_planes(reader, grouping.sizes, element.width, work))
+        return _finished(values, reader, tail)
 
 
 def _dictionary(plain: Buffer, base: Buffer) -> Coded | None:
@@ -266,11 +273,13 @@ def _ungrouped(values: Numbers, parent: Numbers, element: Element) -> bool:
     if follow <= share * (share + _RUNS * (1 - share)):
         return False
     ends = floats.clamp(parent, element, _SMALLEST_BAND)
-    grouping = floats.Grouping.of(parent, element, *ends)
-    steps, writer = floats.subtract(values, parent, element), PlaneWriter()
-    runs = writer.write(steps, [len(steps)], repeats=True)
-    groups = writer.write(grouping.subtract(values), grouping.sizes, repeats=False)
-    return sum(map(len, runs)) < sum(map(len, groups))
+    with scratch() as work:
+        writer = PlaneWriter(work)
+        steps = kernels().split(floats.subtract(values, parent, element), work)
+        runs = sum(map(len, writer.write(steps, [len(values)], repeats=True)))
+        grouping = kernels().group(parent, element, ends, work)
+        groups = writer.write(grouping.subtract(values), grouping.sizes, repeats=False)
+        return runs < sum(map(len, groups))
 
 
 def _slices(count: int, most: int) -> list[slice]:

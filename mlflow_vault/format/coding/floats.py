@@ -20,7 +20,6 @@ Pure: no I/O.  Written down in docs/format.md, "Elements" and "Codecs".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,8 +27,6 @@ import numpy as np
 from mlflow_vault.format.elements import Element
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
 Numbers = np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
@@ -37,9 +34,6 @@ Numbers = np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
 _CASTS: Final = frozenset({(Element.F32, Element.BF16), (Element.F32, Element.F16)})
 _BYTE: Final = 8  # bits
 _SAMPLE: Final = 8192  # elements that stand for a chunk's exponents
-# Elements sorted at once.  At 64 Ki every array stays in the second-level cache and below what the
-# allocator maps afresh: 1.1 ms for 2^19 elements where one sort over all of them takes 4-6 ms.
-_BLOCK: Final = 1 << 16
 
 
 def numbers(plain: npt.NDArray[np.uint8], element: Element) -> Numbers:
@@ -170,82 +164,3 @@ def clamp(values: Numbers, element: Element, smallest: int) -> tuple[int, int]:
     low = int(np.searchsorted(np.cumsum(counts), enough))
     high = len(counts) - 1 - int(np.searchsorted(np.cumsum(counts[::-1]), enough))
     return low, max(low, high)
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """A chunk's elements in the order of the base's clamped exponent, then of position.
-
-    Works block by block, so that what it needs for a moment stays small and near.
-
-    Attributes:
-        base: What is subtracted; as many elements as the chunk.
-        element: Of what type both are.
-        counts: Elements of each exponent from the lowest on, one row per block of positions.
-        orders: For each block, its positions in the new order.
-    """
-
-    base: Numbers
-    element: Element
-    counts: npt.NDArray[np.int64]
-    orders: list[npt.NDArray[np.uint16]]
-
-    @classmethod
-    def of(cls, base: Numbers, element: Element, low: int, high: int) -> Grouping:
-        """Sort the elements of *base* by their exponents, clamped to *low* and *high*."""
-        orders, counts = [], []
-        for block in _blocks(len(base)):
-            keys = exponents(base[block], element)
-            np.clip(keys, low, high, out=keys)
-            order = np.argsort(keys, kind="stable")
-            probes = np.arange(low + 1, high + 1, dtype=keys.dtype)
-            ends = np.searchsorted(keys, probes, sorter=order)
-            counts.append(np.diff(ends, prepend=0, append=len(keys)))
-            orders.append(order.astype(np.uint16))
-        rows = np.array(counts, np.int64).reshape(len(counts), high + 1 - low)
-        return cls(base, element, rows, orders)
-
-    @property
-    def sizes(self) -> list[int]:
-        """Elements of each exponent from the lowest on."""
-        sizes: list[int] = self.counts.sum(axis=0).tolist()
-        return sizes
-
-    def subtract(self, values: Numbers) -> Numbers:
-        """Return the steps from the base to *values*, in the new order."""
-        grouped = np.empty_like(values)
-        for block, order, pieces in self._blocks():
-            steps = subtract(values[block], self.base[block], self.element).take(order)
-            for here, there in pieces:
-                grouped[there] = steps[here]
-        return grouped
-
-    def add(self, grouped: Numbers) -> Numbers:
-        """Undo `subtract`."""
-        values = np.empty_like(grouped)
-        for block, order, pieces in self._blocks():
-            sorted_steps = np.empty(len(order), grouped.dtype)
-            for here, there in pieces:
-                sorted_steps[here] = grouped[there]
-            steps = np.empty_like(sorted_steps)
-            steps[order.astype(np.intp)] = sorted_steps  # thrice as fast as by uint16
-            values[block] = add(steps, self.base[block], self.element)
-        return values
-
-    def _blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.uint16], list[tuple[slice, slice]]]]:
-        """Yield each block, its order, and where each exponent lies in it and in the chunk's."""
-        stops = self.counts.cumsum(axis=1).tolist()
-        ends = self.counts.T.cumsum().reshape(self.counts.T.shape).T.tolist()
-        for index, block in enumerate(_blocks(len(self.base))):
-            row = zip(stops[index], ends[index], self.counts[index].tolist(), strict=True)
-            pieces = [
-                (slice(stop - count, stop), slice(end - count, end))
-                for stop, end, count in row
-                if count
-            ]
-            yield block, self.orders[index], pieces
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    """Cut *count* elements into the blocks that are sorted at once."""
-    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))

@@ -17,21 +17,21 @@ from __future__ import annotations
 
 from enum import IntEnum
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import zstandard
 
 from mlflow_vault.errors import CorruptionError
+from mlflow_vault.format.coding.kernels.choice import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from mlflow_vault.format.coding.floats import Numbers
-
-    Bytes = npt.NDArray[np.uint8]
+    from mlflow_vault.format.coding.kernels.protocol import Bytes, Planes, Tally
+    from mlflow_vault.format.coding.scratch import Scratch
 
 Buffer = bytes | bytearray | memoryview
 
@@ -96,6 +96,10 @@ class Reader:
         frame = self.take(size)
         try:
             promise = zstandard.get_frame_parameters(frame)
+            # The one-shot call below looks at neither: it obeys any window, and takes what follows
+            # an empty frame for nothing.
+            if promise.window_size > _WINDOW or not plain_size:
+                raise damaged("a zstd frame that no encoder makes: too far a window, or no content")
             if promise.content_size != plain_size or promise.dict_id:
                 raise damaged(f"a zstd frame that promises other than {plain_size} bytes")
             plain: bytes = self._press.decompress(frame, plain_size, allow_extra_data=False)
@@ -111,23 +115,27 @@ class Reader:
             raise damaged(f"{len(self._rest)} bytes too many")
 
 
-def _costs(histograms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _costs(histograms: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Estimate the bits that one byte of each plane takes (a row) in each mode (a column)."""
-    total = histograms.sum(axis=1, keepdims=True)
-    share = histograms / total
-    # Miller and Madow: a small sample looks more orderly than it is.
-    unseen = ((histograms > 0).sum(axis=1) - 1) / (2 * np.log(2) * total[:, 0])
+    total = histograms.sum(axis=1)
+    share = histograms / total[:, None]
     bits = _surprise(share)
+    every = bits.sum(axis=1)
+    # Miller and Madow: a small sample looks more orderly than it is.
+    unseen = ((histograms > 0).sum(axis=1) - 1) / (2 * np.log(2) * total)
+    squares = share**2
     estimate = np.full((len(histograms), len(Mode)), 8.0)
     estimate[:, Mode.CONSTANT] = np.inf
-    estimate[:, Mode.ZSTD] = bits.sum(axis=1) + unseen + _waste(share)
+    estimate[:, Mode.ZSTD] = every + unseen + _waste(share.max(axis=1), squares.sum(axis=1))
     for mode, width in _BITS.items():
         most, fold = (1 << width) - 1, 8 // width
-        large = share[:, most:].sum(axis=1)
-        capped = np.column_stack((share[:, :most], large))
-        small = _surprise(capped).sum(axis=1) * fold + _waste(capped, fold)
-        exceptions = bits[:, most:].sum(axis=1) - _surprise(large) + unseen + 0.1 * large
-        estimate[:, mode] = np.minimum(8, small) / fold + exceptions
+        small = slice(most)  # the bytes that fit
+        large = 1 - share[:, small].sum(axis=1)
+        known = bits[:, small].sum(axis=1) + _surprise(large)
+        often = np.maximum(share[:, small].max(axis=1), large)
+        chance = squares[:, small].sum(axis=1) + large**2
+        packed = np.minimum(8, known * fold + _waste(often**fold, chance**fold)) / fold
+        estimate[:, mode] = packed + every - known + unseen + 0.1 * large
     return estimate
 
 
@@ -136,30 +144,29 @@ def _surprise(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return -share * np.log2(np.maximum(share, 1e-12))
 
 
-def _waste(share: npt.NDArray[np.float64], fold: int = 1) -> npt.NDArray[np.float64]:
-    """Return the bits above the entropy that a byte takes in which *fold* symbols lie.
+def _waste(
+    often: npt.NDArray[np.float64], chance: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the bits above the entropy that a byte takes.
 
     No code is shorter than a bit.  And where few symbols are common, zstd takes chance for
     matches, which cost more than they save: fitted on Laplace and normal steps, to 0.05 bits.
+
+    Args:
+        often: The share of the commonest byte.
+        chance: The chance that two bytes are the same.
     """
-    often = share.max(axis=1) ** fold
     whole = np.where(often > _HALF, 1 - _surprise(often) - _surprise(1 - often), 0)
-    chance = (share**2).sum(axis=1) ** (2 * fold)
-    waste: npt.NDArray[np.float64] = np.maximum(whole, 0.03) + np.minimum(0.4, 1.7 * chance)
+    waste: npt.NDArray[np.float64] = np.maximum(whole, 0.03) + np.minimum(0.4, 1.7 * chance**2)
     return waste
 
 
-def _choose(planes: Sequence[Bytes]) -> list[Mode]:
+def _choose(tally: Tally) -> list[Mode]:
     """Choose each plane's mode from an even sample of its bytes."""
-    modes = np.full(len(planes), Mode.CONSTANT)
-    varied = [place for place, plane in enumerate(planes) if plane.min() != plane.max()]
-    if varied:
-        rows = [planes[place] for place in varied]
-        rows = [row[:: max(1, len(row) // _SAMPLE)] for row in rows]
-        spread = np.repeat(np.arange(len(rows)) << _BYTE, [len(row) for row in rows])
-        spread += np.concatenate(rows)
-        counted = np.bincount(spread, minlength=len(rows) << _BYTE).reshape(len(rows), -1)
-        estimate = _costs(counted.astype(np.float64))
+    modes = np.full(len(tally.constant), Mode.CONSTANT)
+    varied = ~tally.constant
+    if varied.any():
+        estimate = _costs(tally.counted[varied])
         estimate[:, Mode.RAW : Mode.PACK1] *= _WORTH  # the simple ways, where they nearly tie
         estimate[:, Mode.RAW] *= _WORTH
         modes[varied] = estimate.argmin(axis=1)
@@ -167,28 +174,30 @@ def _choose(planes: Sequence[Bytes]) -> list[Mode]:
 
 
 class PlaneWriter:
-    """Codes planes one after another; for one thread."""
+    """Codes planes one after another, in the memory that it is lent; for one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Scratch) -> None:
+        self._work = work
         self._huffman = zstandard.ZstdCompressor(compression_params=_HUFFMAN)
         self._level1 = zstandard.ZstdCompressor(level=1)
 
-    def write(self, values: Numbers, counts: Sequence[int], *, repeats: bool) -> list[Buffer]:
+    def write(self, planes: Planes, counts: Sequence[int], *, repeats: bool) -> list[Buffer]:
         """Code each plane of each band, low plane first; undone by `read_planes`.
 
         Args:
-            values: What to code.
-            counts: How many of them each band holds; an empty one takes no bytes.
+            planes: What to code, by bytes.
+            counts: How many numbers each band holds; an empty one takes no bytes.
             repeats: Whether the order is a file's, so that looking for repeats can pay.
         """
         coded: list[Buffer] = []
-        planes = [
-            (values[start:stop] >> values.dtype.type(8 * place)).astype(np.uint8)
+        bands = [
+            plane[start:stop]
             for start, stop in pairwise(accumulate(counts, initial=0))
-            for place in range(values.dtype.itemsize)
             if start < stop
+            for plane in planes
         ]
-        for plane, mode in zip(planes, _choose(planes), strict=True):
+        modes = _choose(kernels().tally(planes, counts, _SAMPLE))
+        for plane, mode in zip(bands, modes, strict=True):
             if repeats and mode is not Mode.CONSTANT:
                 coded += self._best(plane, mode)
             else:
@@ -211,12 +220,9 @@ class PlaneWriter:
     def _coded(self, plane: Bytes, mode: Mode) -> list[Buffer]:
         if mode not in _BITS:
             return _simple(plane, None if mode is Mode.RAW else self._huffman)
-        bits = _BITS[mode]
-        most = np.uint8((1 << bits) - 1)
-        large = plane[plane >= most]
-        large -= most
-        packed = _pack(np.minimum(plane, most), bits)
-        return [bytes((mode,)), *_simple(packed, self._huffman), *_simple(large, self._huffman)]
+        packed, beyond = kernels().pack(plane, _BITS[mode], self._work)
+        coded = [*_simple(packed, self._huffman), *_simple(beyond, self._huffman)]
+        return [bytes((mode,)), *map(bytes, coded)]  # the next plane is packed in the same place
 
 
 def _simple(plane: Bytes, press: zstandard.ZstdCompressor | None) -> list[Buffer]:
@@ -230,60 +236,26 @@ def _simple(plane: Bytes, press: zstandard.ZstdCompressor | None) -> list[Buffer
     return [bytes((Mode.RAW,)), plane.data]
 
 
-def _pack(plane: Bytes, bits: int) -> Bytes:
-    """Put ``8 // bits`` small bytes into one, the first lowest."""
-    fold = 8 // bits
-    whole = np.zeros(-(-len(plane) // fold) * fold, np.uint8)
-    whole[: len(plane)] = plane
-    words = whole.view(f"<u{fold}")
-    for _ in range(1, fold):
-        words = words | words >> words.dtype.type(8 - bits)
-    return words.astype(np.uint8)
+def read_planes(reader: Reader, counts: Sequence[int], width: int, work: Scratch) -> Planes:
+    """Decode what `PlaneWriter.write` coded: bands of *counts* numbers of *width* bytes each."""
+    planes = work.array("planes", width * sum(counts), np.uint8).reshape(width, -1)
+    for start, stop in pairwise(accumulate(counts, initial=0)):
+        if start < stop:
+            for plane in planes:
+                _fill(plane[start:stop], reader)
+    return planes
 
 
-def _unpack(packed: Bytes, bits: int, count: int) -> Bytes:
-    return _TABLES[bits].take(packed).view(np.uint8)[:count]
-
-
-def _table(bits: int) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Return for each packed byte its small bytes, side by side."""
-    places = np.arange(0, 8, bits, dtype=np.uint8)
-    small = (np.arange(256, dtype=np.uint8)[:, None] >> places) & np.uint8((1 << bits) - 1)
-    return np.ascontiguousarray(small).view(f"<u{8 // bits}").ravel()
-
-
-_TABLES: Final = {bits: _table(bits) for bits in _BITS.values()}
-
-
-def read_planes(reader: Reader, counts: Sequence[int], kind: np.dtype[Any]) -> Numbers:
-    """Decode what `PlaneWriter.write` coded: bands of *counts* numbers each."""
-    values = np.empty(sum(counts), kind)
-    start = 0
-    for count in filter(None, counts):
-        band = values[start : start + count]
-        band[:] = _plane(reader, count)
-        for place in range(1, kind.itemsize):
-            plane = _plane(reader, count)
-            if plane.any():  # most high planes are zero throughout
-                high = plane.astype(kind)
-                high <<= kind.type(8 * place)
-                band |= high
-        start += count
-    return values
-
-
-def _plane(reader: Reader, count: int) -> Bytes:
+def _fill(plane: Bytes, reader: Reader) -> None:
     mode = reader.number(1)
     bits = _BITS.get(mode)
     if bits is None:
-        return _simple_plane(reader, mode, count)
-    packed = _simple_plane(reader, reader.number(1), -(-count * bits // 8))
-    plane = _unpack(packed, bits, count)
-    most = np.uint8((1 << bits) - 1)
-    large = plane == most
-    exceptions = _simple_plane(reader, reader.number(1), int(np.count_nonzero(large)))
-    plane[large] = exceptions + most
-    return plane
+        plane[:] = _simple_plane(reader, mode, len(plane))
+        return
+    packed = _simple_plane(reader, reader.number(1), -(-len(plane) * bits // 8))
+    count = kernels().caps(packed, bits, len(plane))
+    beyond = _simple_plane(reader, reader.number(1), count)
+    kernels().unpack(packed, bits, beyond, plane)
 
 
 def _simple_plane(reader: Reader, mode: int, count: int) -> Bytes:

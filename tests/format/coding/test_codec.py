@@ -295,3 +295,27 @@ def test_refused() -> None:
         decode(Codec.RAW, bytes(LARGEST_CHUNK + 1), size=LARGEST_CHUNK + 1)
     with pytest.raises(CorruptionError):
         decode(Codec.DELTA, b"", size=0)
+
+
+def framed(content: bytes, window_log: int) -> bytes:
+    """Return a zstd frame that stores *content* as it is and asks for a window."""
+    head = b"\x28\xb5\x2f\xfd" + bytes([0x80, (window_log - 10) << 3])
+    block = (len(content) << 3 | 1).to_bytes(3, "little")
+    return head + len(content).to_bytes(4, "little") + block + content
+
+
+@pytest.mark.parametrize("window_log", [10, 23, 24, 31])
+def test_windows(window_log: int) -> None:
+    """A frame may point back 8 MiB and no farther, whatever the library would obey."""
+    stored = framed(b"text", window_log)
+    if window_log <= 23:
+        assert decode(Codec.ZSTD, stored, size=4) == b"text"
+    else:
+        with pytest.raises(CorruptionError, match="window"):
+            decode(Codec.ZSTD, stored, size=4)
+
+
+def test_empty_frames() -> None:
+    """Behind an empty frame anything could hide, so there is none."""
+    with pytest.raises(CorruptionError, match="no content"):
+        decode(Codec.ZSTD, framed(b"", 10) + b"junk", size=0)

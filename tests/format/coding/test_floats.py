@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlflow_vault.format.coding import floats
+from mlflow_vault.format.coding.kernels import plain as kernels
+from mlflow_vault.format.coding.scratch import scratch
 from mlflow_vault.format.elements import Element
 
 FLOATS = [element for element in Element if element.exponent_bits]
@@ -77,19 +79,22 @@ def test_rotated_exponent() -> None:
 ends = st.tuples(st.integers(0, 31), st.integers(0, 31)).map(sorted)
 
 
-@given(plain=octets, element=st.sampled_from(FLOATS), ends=ends)
-def test_grouping(plain: bytes, element: Element, ends: list[int]) -> None:
+@given(plain=octets, element=st.sampled_from(FLOATS), between=ends)
+def test_grouping(plain: bytes, element: Element, between: list[int]) -> None:
     """Grouped steps are the steps sorted by clamped exponent, stably, and lead back."""
     parent = numbers(plain, element)
     values = parent[::-1].copy()
+    low, high = between
 
-    grouping = floats.Grouping.of(parent, element, *ends)
-    grouped = grouping.subtract(values)
+    with scratch() as work:
+        grouping = kernels.group(parent, element, (low, high), work)
+        planes = grouping.subtract(values)
 
-    order = floats.exponents(parent, element).clip(ends[0], ends[1]).argsort(kind="stable")
-    assert np.array_equal(grouped, floats.subtract(values, parent, element)[order])
-    assert sum(grouping.sizes) == len(parent)
-    assert np.array_equal(grouping.add(grouped), values)
+        order = floats.exponents(parent, element).clip(low, high).argsort(kind="stable")
+        steps = floats.subtract(values, parent, element)[order]
+        assert np.array_equal(planes.T.copy().view(steps.dtype).ravel(), steps)
+        assert sum(grouping.sizes) == len(parent)
+        assert np.array_equal(grouping.add(planes), values)
 
 
 def test_grouping_blocks() -> None:
@@ -97,12 +102,14 @@ def test_grouping_blocks() -> None:
     parent = np.arange(150_000, dtype=np.uint32) * np.uint32(2_654_435_761)
     values = parent[::-1].copy()
 
-    grouping = floats.Grouping.of(parent, Element.F32, 100, 150)
-    grouped = grouping.subtract(values)
+    with scratch() as work:
+        grouping = kernels.group(parent, Element.F32, (100, 150), work)
+        planes = grouping.subtract(values)
 
-    order = floats.exponents(parent, Element.F32).clip(100, 150).argsort(kind="stable")
-    assert np.array_equal(grouped, floats.subtract(values, parent, Element.F32)[order])
-    assert np.array_equal(grouping.add(grouped), values)
+        order = floats.exponents(parent, Element.F32).clip(100, 150).argsort(kind="stable")
+        steps = floats.subtract(values, parent, Element.F32)[order]
+        assert np.array_equal(planes.T.copy().view(steps.dtype).ravel(), steps)
+        assert np.array_equal(grouping.add(planes), values)
 
 
 def test_clamp() -> None:
