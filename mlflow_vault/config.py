@@ -15,9 +15,12 @@ GRID: Final = MIB  # format: the fixed step inside a tensor; STORAGE decision 1
 # format: an array below this is cut with the bytes around it.  A chunk costs about 90 bytes in
 # its entry and 150 in its pack, so thousands of tiny arrays would cost more than they save.
 SMALLEST_ARRAY: Final = 4 * KIB
-# format: mean size of content-defined chunks for a first file, by its size in bytes.
-MEANS: Final = ((16 * MIB, 64 * KIB), (256 * MIB, 256 * KIB))
+# format: mean size of content-defined chunks for a first file, by its size in bytes.  Below 16 MiB
+# 64 KiB share more, but what is not shared is then coded against less: of models made of trees
+# they store 1 to 9 % more (docs/adr/0010-one-mean-less.md).
+MEANS: Final = ((256 * MIB, 256 * KIB),)
 LARGEST_MEAN: Final = MIB
+EARLIER_MEANS: Final = (64 * KIB,)  # of files that earlier releases wrote; their versions keep it
 LARGEST_CHUNK: Final = 4 * MIB  # bytes; what no chunk exceeds, so a decoder can refuse bombs
 
 INLINE_ENCODED: Final = 256 * KIB  # bytes: a file that codes to no more lives in its entry

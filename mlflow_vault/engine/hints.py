@@ -26,7 +26,7 @@ from mlflow_vault.format.entry import Entry
 from mlflow_vault.format.record import Kind, frame_json, unframe_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mlflow_vault.format.digest import Digest
     from mlflow_vault.store.protocol import Store
@@ -49,7 +49,7 @@ class Hints:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._buckets: dict[str, list[str]] = {}
+        self._buckets: dict[str, dict[str, list[str]]] = {}  # prints by path, newest first
         self._bodies: dict[str, bytes] = {}
 
     def known_file(self, digest: Digest) -> Entry | None:
@@ -66,9 +66,15 @@ class Hints:
 
     def members(self, bucket: str) -> list[str]:
         """Paths of the newest entries in *bucket*, newest first."""
+        return list(self.prints(bucket))
+
+    def prints(self, bucket: str) -> dict[str, list[str]]:
+        """Those paths, and the prints that were noted with each."""
         held = self._buckets.get(bucket)
         if held is None:
-            held = _paths(_read(self._store, layout.family_key(bucket)))
+            body = _read(self._store, layout.family_key(bucket))
+            noted = _prints(body)
+            held = {path: noted.get(path, []) for path in _paths(body)[:_MEMBERS]}
             self._buckets[bucket] = held
         return held
 
@@ -76,17 +82,22 @@ class Hints:
         """Note where a file of these bytes is held."""
         self._bodies[layout.known_file_key(entry.digest)] = _paths_body([entry.path])
 
-    def remember_member(self, bucket: str, path: str) -> None:
-        """Note *path* as the newest member of *bucket*."""
-        newest = [path, *(other for other in self.members(bucket) if other != path)][:_MEMBERS]
+    def remember_member(self, bucket: str, path: str, prints: Sequence[str] = ()) -> None:
+        """Note *path* as the newest member of *bucket*, and the *prints* of its numbers."""
+        others = [item for item in self.prints(bucket).items() if item[0] != path]
+        newest = dict([(path, list(prints)), *others][:_MEMBERS])
         self._buckets[bucket] = newest
-        self._bodies[layout.family_key(bucket)] = _paths_body(newest)
+        noted = {other: found for other, found in newest.items() if found}
+        self._bodies[layout.family_key(bucket)] = _paths_body(newest, noted)
 
     def remember_sizes(self, folder: str, sizes: dict[str, tuple[str, int]]) -> None:
         """Note ``{key: (etag, size)}`` of entries in *folder*, besides what was noted before."""
         known = {**listed_sizes(self._store, folder), **sizes}
         body = {key: list(value) for key, value in known.items()}
-        self._bodies[layout.listing_key(folder)] = frame_json(Kind.HINT, {"sizes": body})
+        try:
+            self._bodies[layout.listing_key(folder)] = frame_json(Kind.HINT, {"sizes": body})
+        except InvalidInputError:  # hundreds of thousands of files
+            _log.debug("%s is too large a folder to note its sizes", folder)
 
     def put(self) -> None:
         """Put every hint.  Failing to is no failure of the write that they describe."""
@@ -121,5 +132,12 @@ def _paths(body: dict[str, Any]) -> list[str]:
     return [str(path) for path in paths] if isinstance(paths, list) else []
 
 
-def _paths_body(paths: Iterable[str]) -> bytes:
-    return frame_json(Kind.HINT, {"paths": list(paths)})
+def _prints(body: dict[str, Any]) -> dict[str, list[str]]:
+    noted = body.get("prints")
+    found = noted.items() if isinstance(noted, dict) else ()
+    return {path: [*map(str, prints)] for path, prints in found if isinstance(prints, list)}
+
+
+def _paths_body(paths: Iterable[str], prints: dict[str, list[str]] | None = None) -> bytes:
+    body: dict[str, Any] = {"paths": list(paths)}
+    return frame_json(Kind.HINT, {**body, "prints": prints} if prints else body)

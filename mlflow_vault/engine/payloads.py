@@ -78,18 +78,14 @@ class Payloads:
         Raises:
             CorruptionError: A payload does not decode to what its digest names.
         """
-        level = [row for row in rows if row.base]
-        bases: dict[Digest, Row] = {}
-        while level:
-            level = [table[part.row] for row in level for part in row.base]
-            for row in level:  # deeper bases are decoded first, so they go last
-                bases.pop(row.digest, None)
-                bases[row.digest] = row
-        waiting = [row for row in reversed(bases.values()) if row.digest not in self._plain]
-        for batch in _by_depth(waiting):
-            plain = self._pool.map(lambda row: self._decode(row, table), batch)
-            for row, body in zip(batch, plain, strict=True):
-                self._plain[row.digest] = body
+        levels = [{row.digest: row for row in rows}]
+        while levels[-1]:
+            needed = (table[part.row] for row in levels[-1].values() for part in row.base)
+            levels.append({row.digest: row for row in needed})
+        for level in reversed(levels[1:]):  # the bases of bases come first
+            waiting = [row for row in level.values() if row.digest not in self._plain]
+            plain = list(self._pool.map(lambda row: self._decode(row, table), waiting))
+            self._plain |= {row.digest: body for row, body in zip(waiting, plain, strict=True)}
         return list(self._pool.map(lambda row: self._decode(row, table), rows))
 
     def _decode(self, row: Row, table: Sequence[Row]) -> bytes:
@@ -145,13 +141,3 @@ def _containing(reads: list[Span], span: Span) -> Span:
         else:
             high = middle
     return reads[low - 1]
-
-
-def _by_depth(rows: Sequence[Row]) -> Iterable[list[Row]]:
-    """Split *rows*, deepest base first, into runs that do not need one another."""
-    whole = [row for row in rows if not row.base]
-    if whole:
-        yield whole
-    for row in rows:
-        if row.base:
-            yield [row]

@@ -153,7 +153,7 @@ class Reader:
         self, entry: Entry, rows: Sequence[Row], pool: ThreadPoolExecutor
     ) -> Iterator[bytes]:
         """Yield the plain chunks *rows*, fetching one window ahead."""
-        windows = list(_windows(rows))
+        windows = list(_windows(rows, entry.rows))
         with ThreadPoolExecutor(1, "vault-fetch") as fetcher:
 
             def fetch(window: Sequence[Row]) -> Payloads:
@@ -184,14 +184,23 @@ def _covering(entry: Entry, start: int, stop: int) -> tuple[int, list[Row]]:
     return first, rows
 
 
-def _windows(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _windows(rows: Sequence[Row], table: Sequence[Row]) -> Iterator[list[Row]]:
+    """Cut *rows* into runs of a window's bytes, with their bases of two windows' at most.
+
+    Nearly always each chunk has a base of its own size.  A hostile entry may give every chunk
+    bases that are much larger.
+    """
     window: list[Row] = []
-    size = 0
+    needed: dict[Digest, int] = {}
+    plain = 0
     for row in rows:
-        window.append(row)
-        size += row.size
-        if size >= _WINDOW:
+        more = {one.digest: one.size for one in closure([row], table)}
+        together = sum((needed | more).values())
+        if window and (plain + row.size > _WINDOW or together > 2 * _WINDOW):
             yield window
-            window, size = [], 0
+            window, needed, plain = [], {}, 0
+        window.append(row)
+        needed |= more
+        plain += row.size
     if window:
         yield window

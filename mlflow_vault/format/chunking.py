@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from pyfastcdc import FastCDC
 
-from mlflow_vault.config import GRID, LARGEST_MEAN, MEANS, SMALLEST_ARRAY
+from mlflow_vault.config import EARLIER_MEANS, GRID, LARGEST_MEAN, MEANS, SMALLEST_ARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mlflow_vault.format.tensors import Array, Layout
 
 
-MEAN_SIZES: Final = frozenset({LARGEST_MEAN, *(mean for _, mean in MEANS)})  # of all our files
+# Of all our files, those of earlier releases included.
+MEAN_SIZES: Final = frozenset({LARGEST_MEAN, *EARLIER_MEANS, *(mean for _, mean in MEANS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def mean_for(size: int) -> int:
     """The mean size of content-defined chunks for a first file of *size* bytes.
 
     >>> mean_for(7_000_000), mean_for(10**10)
-    (65536, 1048576)
+    (262144, 1048576)
     """
     return next((mean for limit, mean in MEANS if size < limit), LARGEST_MEAN)
 

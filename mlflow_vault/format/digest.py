@@ -27,6 +27,21 @@ PREFIX: Final = "b3:"
 ALGORITHM: Final = 0x1E  # BLAKE3 in the multicodec table, the byte before a stored digest
 
 
+def from_hex(text: str) -> bytes:
+    r"""Read hexadecimal as it is stored: small letters, nothing between.
+
+    >>> from_hex("7f0a")
+    b'\x7f\n'
+
+    Raises:
+        ValueError: *text* is something else, or the same spelled otherwise.
+    """
+    raw = bytes.fromhex(text)
+    if raw.hex() != text:
+        raise ValueError(f"not the hexadecimal that is stored: {text[:80]!r}")
+    return raw
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
     """The name of some bytes: equal bytes, equal digest, on any machine."""
@@ -59,6 +74,9 @@ class Digest:
         if not text.startswith(PREFIX):
             raise InvalidInputError(f"expected 'b3:' and 64 hex digits, got {text!r}")
         try:
-            return cls(bytes.fromhex(text.removeprefix(PREFIX)))
+            digest = cls(bytes.fromhex(text.removeprefix(PREFIX)))
         except ValueError as cause:
             raise InvalidInputError(f"not a digest: {text!r}") from cause
+        if str(digest) != text.lower():  # `fromhex` passes over spaces
+            raise InvalidInputError(f"not a digest: {text!r}")
+        return digest

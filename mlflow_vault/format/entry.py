@@ -17,18 +17,22 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 
+from mlflow_vault.config import MAX_BASES
 from mlflow_vault.errors import CorruptionError
-from mlflow_vault.format.digest import ALGORITHM, SIZE, Digest
+from mlflow_vault.format.digest import ALGORITHM, SIZE, Digest, from_hex
 from mlflow_vault.format.record import Kind, frame, unframe
 from mlflow_vault.format.rows import Part, Row, Tensor
 from mlflow_vault.format.soundness import unsound
+from mlflow_vault.format.stored_json import read_json
 
 _PACK_ID: Final = 16  # bytes
 _COUNTS: Final = struct.Struct("<BxxxIIIII")  # algorithm; metadata, packs, rows, links, sequence
+_BLOCK: Final = 1 << 16  # numbers of a sequence that are read at once
 _MALFORMED: Final = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
 
 
@@ -116,14 +120,7 @@ class Entry:
         body = unframe(Kind.ENTRY, stored, key)
         try:
             entry = _parse(body)
-        except (
-            ArithmeticError,
-            KeyError,
-            TypeError,
-            ValueError,
-            LookupError,
-            struct.error,
-        ) as cause:
+        except _MALFORMED as cause:
             raise CorruptionError(key, f"it is no entry ({cause})") from cause
         reason = _unsound(entry)
         if reason:
@@ -136,7 +133,7 @@ def _parse(body: bytes) -> Entry:
     if algorithm != ALGORITHM:
         raise ValueError(f"digests of the unknown algorithm {algorithm:#x}")
     at = _COUNTS.size
-    meta: dict[str, Any] = json.loads(body[at : at + meta_size])
+    meta: dict[str, Any] = read_json(body[at : at + meta_size])
     at += meta_size
 
     def take(dtype: str, count: int) -> list[int]:
@@ -153,6 +150,8 @@ def _parse(body: bytes) -> Entry:
         at += count * width
         return found
 
+    if n_parts > MAX_BASES * n_rows:
+        raise ValueError("bases are too many")
     packs = take_bytes(n_packs, _PACK_ID)
     digests = take_bytes(n_rows, SIZE)
     sizes, numbers = take("<u4", n_rows), take("<u4", n_rows)
@@ -160,12 +159,16 @@ def _parse(body: bytes) -> Entry:
     codecs, fan = take("u1", n_rows), take("u1", n_rows)
     columns = zip(take("<u4", n_parts), take("<u4", n_parts), take("<u4", n_parts), strict=True)
     parts = [Part(*values) for values in columns]
-    sequence = tuple(take("<u4", n_sequence))
+    sequence = _sequence(body, at, n_sequence, n_rows)
+    at += 4 * n_sequence
     inline = None if meta["inline"] is None else body[at : at + int(meta["inline"])]
     if at + len(inline or b"") != len(body) or len(inline or b"") != (meta["inline"] or 0):
         raise ValueError("its length is not what its tables say")
     if sum(fan) != n_parts:
         raise ValueError("bases are missing or too many")
+    sha256 = from_hex(meta["digests"]["sha256"])
+    if len(sha256) != SIZE:
+        raise ValueError("its SHA-256 is none")
     rows = []
     used = 0
     for index in range(n_rows):
@@ -185,8 +188,8 @@ def _parse(body: bytes) -> Entry:
     return Entry(
         path=str(meta["path"]),
         size=int(meta["size"]),
-        digest=Digest(bytes.fromhex(meta["digests"]["b3"])),
-        sha256=bytes.fromhex(meta["digests"]["sha256"]),
+        digest=Digest(from_hex(meta["digests"]["b3"])),
+        sha256=sha256,
         transaction=str(meta["transaction"]),
         inline=inline,
         mean=int(meta["mean"]),
@@ -195,6 +198,19 @@ def _parse(body: bytes) -> Entry:
         rows=tuple(rows),
         sequence=sequence,
     )
+
+
+def _sequence(body: bytes, at: int, count: int, rows: int) -> tuple[int, ...]:
+    """Read the sequence, with one number for each row however often it is named.
+
+    A sequence that repeats compresses well, so a small entry may have a very long one.
+    """
+    if not count:
+        return ()
+    number = tuple(range(rows)).__getitem__
+    column = np.frombuffer(body, dtype="<u4", count=count, offset=at)
+    blocks = (column[start : start + _BLOCK].tolist() for start in range(0, count, _BLOCK))
+    return tuple(chain.from_iterable(map(number, block) for block in blocks))
 
 
 def _column(dtype: str, values: list[int] | tuple[int, ...]) -> bytes:

@@ -129,7 +129,7 @@ def path_of(key: str) -> str:
         _unescape(component, key) for component in inner.replace(CONTINUED + "/", "").split("/")
     ]
     path = "/".join(parts)
-    if key != f"{TREE}{_escape_path(path)}{end}" or not _ODD.isdisjoint(parts) or "\0" in path:
+    if not path or key != f"{TREE}{_escape_path(check_path(path))}{end}":
         raise InvalidInputError(f"{key} is not the key of an artifact path")
     return path
 

@@ -134,14 +134,16 @@ def read_records(stored: bytes, key: str) -> Iterator[Record]:
     if len(stored) < HEADER.size + _TRAILER.size:
         raise CorruptionError(key, "it ends before its footer")
     magic, start, check = _TRAILER.unpack_from(stored, len(stored) - _TRAILER.size)
-    footer = memoryview(stored)[start : len(stored) - _TRAILER.size]
-    if magic != _TRAILER_MAGIC or start < HEADER.size or blake3(footer).digest() != check:
+    stop = len(stored) - _TRAILER.size
+    footer = memoryview(stored)[start:stop]
+    honest = magic == _TRAILER_MAGIC and HEADER.size <= start <= stop
+    if not honest or blake3(footer).digest() != check:
         raise CorruptionError(key, "its footer does not match its digest")
     if len(footer) % _FOOTER_ROW.size:
         raise CorruptionError(key, "its footer is cut")
     for tagged, at, length in _FOOTER_ROW.iter_unpack(footer):
-        record, stop = read_record(stored, at, key)
-        if record.digest != _untag(tagged, key) or stop - at != length or stop > start:
+        record, end = read_record(stored, at, key)
+        if record.digest != _untag(tagged, key) or end - at != length or end > start:
             raise CorruptionError(key, f"the record at {at} is not the one its footer names")
         yield record
 

@@ -26,17 +26,26 @@ from typing import TYPE_CHECKING, Any, Final
 import zstandard
 from blake3 import blake3
 
-from mlflow_vault.errors import CorruptionError, UnsupportedError
+from mlflow_vault.errors import CorruptionError, InvalidInputError, UnsupportedError
+from mlflow_vault.format.digest import from_hex
+from mlflow_vault.format.stored_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAGIC: Final = b"mlvt"
-FORMAT: Final = 0
+FORMAT: Final = 1  # 0, before there were releases, was the same but for hints
 KNOWN_FEATURES: Final = 0  # bits this release understands
 HEADER: Final = struct.Struct("<4scBHQ")
 CHECK: Final = 32  # bytes of BLAKE3 at the end
-_LARGEST_BODY: Final = 1 << 30  # bytes: no honest entry comes near; a bomb would
+# Bytes of a body: all tensors that parsers tell of one file (`tensors.arrays`) take no more, nor
+# do the tables of 350 GB.  Longer tables hold digests, so they are few times what is stored of
+# them; a bomb is 30,000 times.
+_LARGEST_BODY: Final = 1 << 25
+_MOST_TIMES: Final = 16
+_LARGEST_IDENTITY: Final = 1 << 20  # bytes
+_SEEDS: Final = 1 << 63  # what the cutter takes
+_PACK_ID: Final = 16  # bytes
 
 
 class Kind(Enum):
@@ -75,9 +84,15 @@ def check_header(kind: Kind, stored: bytes, key: str) -> None:
 
 
 def frame(kind: Kind, body: bytes) -> bytes:
-    """Wrap *body* as a stored object."""
+    """Wrap *body* as a stored object.
+
+    Raises:
+        InvalidInputError: It is so large for what it says that no reader would take it.
+    """
     packed = zstandard.ZstdCompressor(level=3, write_content_size=True).compress(body)
     sealed = header(kind) + packed
+    if len(body) > _largest_body(sealed):
+        raise InvalidInputError(f"{len(body)} bytes are too many for one {kind.name.lower()}")
     return sealed + blake3(sealed).digest()
 
 
@@ -95,11 +110,16 @@ def unframe(kind: Kind, stored: bytes, key: str) -> bytes:
     packed = memoryview(sealed)[HEADER.size :]
     try:
         size = zstandard.frame_content_size(packed)
-        if not 0 <= size <= _LARGEST_BODY:
+        if not 0 < size <= _largest_body(sealed):
             raise CorruptionError(key, f"it claims a body of {size} bytes")
-        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=max(size, 1))
+        press = zstandard.ZstdDecompressor()
+        return press.decompress(packed, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as cause:
         raise CorruptionError(key, f"its body does not decode ({cause})") from cause
+
+
+def _largest_body(sealed: bytes) -> int:
+    return max(_LARGEST_BODY, _MOST_TIMES * len(sealed))
 
 
 def frame_json(kind: Kind, body: Any) -> bytes:
@@ -114,9 +134,9 @@ def unframe_json(kind: Kind, stored: bytes, key: str) -> dict[str, Any]:
         CorruptionError: *stored* is damaged or not a JSON object.
     """
     try:
-        body = json.loads(unframe(kind, stored, key))
-    except (ValueError, RecursionError) as cause:
-        raise CorruptionError(key, "its body is not JSON") from cause
+        body = read_json(unframe(kind, stored, key))
+    except ValueError as cause:
+        raise CorruptionError(key, f"its body is not JSON of ours ({cause})") from cause
     if not isinstance(body, dict):
         raise CorruptionError(key, "its body is not a JSON object")
     return body
@@ -159,14 +179,17 @@ class Outcome:
         """
         body = unframe_json(Kind.OUTCOME, stored, key)
         try:
-            return cls(
+            outcome = cls(
                 transaction=str(body["transaction"]),
                 nonce=str(body["nonce"]),
                 committed=body["committed"] is True,
-                packs=tuple(bytes.fromhex(pack) for pack in body["packs"]),
+                packs=tuple(from_hex(pack) for pack in body["packs"]),
             )
         except (KeyError, TypeError, ValueError) as cause:
             raise CorruptionError(key, f"it is no outcome ({cause})") from cause
+        if any(len(pack) != _PACK_ID for pack in outcome.packs):
+            raise CorruptionError(key, "it is no outcome (an id of a pack has 16 bytes)")
+        return outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +234,10 @@ class Identity:
             CorruptionError: This is no ``vault.json``.
             UnsupportedError: The vault needs a newer release; the message names what it needs.
         """
+        if len(stored) > _LARGEST_IDENTITY:
+            raise CorruptionError(where, f"it is no vault.json: {len(stored)} bytes")
         try:
-            body = json.loads(stored)
+            body = read_json(stored)
             if body["magic"] != "mlflow-vault":
                 raise CorruptionError(where, "its magic is not 'mlflow-vault'")
             version = int(body["format"])
@@ -227,13 +252,18 @@ class Identity:
                     f"{where} is an encrypted vault ({body['naming']}, {body['aead']}); this "
                     "release reads plain ones. Upgrade: pip install -U mlflow-vault"
                 )
-            return cls(
+            identity = cls(
                 id=str(body["id"]),
                 cut_seed=int(body["cut_seed"]),
                 conditional_create=body["conditional_create"] is True,
             )
-        except (ArithmeticError, KeyError, TypeError, ValueError, RecursionError) as cause:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as cause:
             raise CorruptionError(where, f"it is no vault.json ({cause!r})") from cause
+        if version < 0:
+            raise CorruptionError(where, f"it is no vault.json (format {version})")
+        if not 0 <= identity.cut_seed < _SEEDS:
+            raise CorruptionError(where, f"it is no vault.json (the cut seed {identity.cut_seed})")
+        return identity
 
 
 def refuse_features(names: Iterable[str], where: str) -> None:

@@ -8,7 +8,7 @@ Pure: no I/O.  Written down in docs/format.md, "Entries".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.config import LARGEST_CHUNK, MAX_BASES, MAX_DEPTH
 from mlflow_vault.format.coding.codec import Codec
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlflow_vault.format.rows import Row, Tensor
+
+# Plain bytes behind one chunk.  Three bases of the largest size and the chunk are a quarter of it;
+# three bases of three bases, four deep, would be 480 MiB.
+_MOST_NEEDED: Final = 16 * LARGEST_CHUNK
+
+# Bytes that a payload may have above its chunk's: a frame's head.  With more, rows whose spans
+# overlap would make a reader hold many times what is stored.
+_SLACK: Final = 256
 
 
 def unsound(
@@ -32,6 +40,8 @@ def unsound(
             return f"row {index} {reason}"
     if max(depths(rows), default=0) > MAX_DEPTH:
         return f"its deltas are more than {MAX_DEPTH} deep"
+    if max(needs(rows), default=0) > _MOST_NEEDED:
+        return "a row of it needs more bases than can be held"
     return ""
 
 
@@ -46,12 +56,21 @@ def depths(rows: Sequence[Row]) -> list[int]:
     return deep
 
 
+def needs(rows: Sequence[Row]) -> list[int]:
+    """Plain bytes that must be decoded for each row, its own included."""
+    found: list[int] = []
+    for row in rows:
+        found.append(row.size + sum(found[index] for index in {part.row for part in row.base}))
+    return found
+
+
 def _unsound_file(
     size: int, tensors: Sequence[Tensor], rows: Sequence[Row], sequence: Sequence[int]
 ) -> str:
-    if any(not 0 <= index < len(rows) for index in sequence):
+    if sequence and not 0 <= min(sequence) <= max(sequence) < len(rows):
         return "its sequence names rows that are not there"
-    if sum(rows[index].size for index in sequence) != size:
+    sizes = [row.size for row in rows]
+    if sum(map(sizes.__getitem__, sequence)) != size:
         return "its chunks do not add up to its size"
     if len({row.digest for row in rows}) != len(rows):
         return "its rows name a chunk twice"
@@ -63,7 +82,7 @@ def _unsound_file(
 def _unsound_row(row: Row) -> str:
     if row.codec not in Codec.__members__.values():
         return f"has the unknown codec {row.codec}"
-    if not 0 < row.size <= LARGEST_CHUNK or row.stored > 2 * LARGEST_CHUNK:
+    if not 0 < row.size <= LARGEST_CHUNK or row.stored > row.size + _SLACK:
         return f"is {row.size} bytes, stored as {row.stored}"
     if Codec(row.codec).needs_base != bool(row.base) or len(row.base) > MAX_BASES:
         return f"has {len(row.base)} bases, which its codec cannot have"

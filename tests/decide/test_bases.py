@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mlflow_vault.config import MAX_BASES
-from mlflow_vault.decide.bases import Base, Relative, pays, starts_over
+from mlflow_vault.decide.bases import Base, Relative, inherited, pays, starts_over
 from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.elements import Element
@@ -153,6 +153,65 @@ def test_cast(sizes: list[int], data: st.DataObject) -> None:
     assert history.seen(base) == history.behind[2 * start : 2 * stop]
 
 
+def _chain(*elements: Element) -> tuple[Entry, Tensor]:
+    """The last version of a tensor, whose versions each hang on the one before."""
+    rows: list[Row] = []
+    for depth, element in enumerate(elements):
+        size = 2 * element.width
+        base = (Part(depth - 1, 0, rows[-1].size),) if rows else ()
+        codec = Codec.DELTA if rows else Codec.RAW
+        rows.append(Row(Digest.of(bytes([depth])), size, codec, PACK, 0, size, base))
+    theirs = _tensor(0, rows[-1].size, elements[-1], elements[-2])
+    entry = Entry(
+        "a",
+        rows[-1].size,
+        Digest.of(b""),
+        bytes(32),
+        tensors=(theirs,),
+        rows=tuple(rows),
+        sequence=(len(rows) - 1,),
+    )
+    return entry, theirs
+
+
+@given(half=st.sampled_from([Element.BF16, Element.F16]))
+def test_cast_from_delta(half: Element) -> None:
+    """A copy is coded against the very version it was cast from, and its successors too."""
+    single, _ = _chain(Element.F32, Element.F32)
+    copy, copied = _chain(Element.F32, Element.F32, half)
+    source = _tensor(0, 8, Element.F32)
+
+    first = Relative(single).tensor_base(_tensor(0, 4, half), source, 0, 4)
+    second = Relative(copy).tensor_base(_tensor(0, 4, half), copied, 0, 4)
+
+    for base, entry in ((first, single), (second, copy)):
+        assert base is not None
+        assert base.element is Element.F32
+        assert base.table is entry.rows
+        (row,) = base.rows
+        assert row == entry.rows[1]
+        assert base.parts == (Part(0, 0, 8),)
+
+
+def test_cast_too_deep() -> None:
+    """No delta is more than two deep: what another release made deeper is no base."""
+    deep, _ = _chain(Element.F32, Element.F32, Element.F32)
+    copy, copied = _chain(Element.F32, Element.F32, Element.F32, Element.BF16)
+    ours = _tensor(0, 4, Element.BF16)
+
+    assert Relative(deep).tensor_base(ours, _tensor(0, 8, Element.F32), 0, 4) is None
+    assert Relative(copy).tensor_base(ours, copied, 0, 4) is None
+
+
+def test_inherited() -> None:
+    """What was spent on a version counts for its copy as if it had been as narrow."""
+    theirs = Tensor("w", Element.F32, (), 0, 8, Element.F32, 3, 1000)
+
+    assert inherited(theirs, theirs) == 1000
+    assert inherited(_tensor(0, 4, Element.BF16), theirs) == 500
+    assert inherited(Tensor("w", None, (), 0, 8, None, 0, 0), theirs) == 1000
+
+
 def test_too_many_anchors() -> None:
     """A span behind which more than three anchors lie has no base."""
     history = History()
@@ -245,8 +304,10 @@ def test_match_without_names() -> None:
     """Where names mean nothing the n-th tensor of a kind continues the n-th of that kind."""
     theirs = _named(("", Element.F32, (5,)), ("", Element.F64, (5,)), ("", Element.F32, (5,)))
     ours = _named(("", Element.F64, (5,)), ("", Element.F32, (5,)), ("", Element.F32, (5,)))
+    half = _named(("", Element.F64, (5,)), ("", Element.F16, (5,)), ("", Element.BF16, (5,)))
 
     assert _relative(theirs).match(ours) == [theirs[1], theirs[0], theirs[2]]
+    assert _relative(theirs).match(half) == [theirs[1], theirs[0], theirs[2]]
 
 
 def _stored(delta_at: list[float], whole: float, versions: int, *, late: bool) -> float:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlflow_vault.config import KIB, MIB
+from mlflow_vault.decide.bases import Relative
+from mlflow_vault.engine.write.relatives import inherited_mean
+from mlflow_vault.format.coding.codec import Codec
+from mlflow_vault.format.digest import Digest
+from mlflow_vault.format.entry import Entry
+from mlflow_vault.format.rows import Row
 from mlflow_vault.format.soundness import depths
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.models import noise
@@ -32,12 +39,12 @@ def _cost(store: MemoryStore, path: str, plain: bytes) -> float:
 def test_insertion(at: float, piece: bytes, *, cut: bool) -> None:
     """Bytes put into a file of unknown format, or taken out, cost the chunks around them."""
     store = MemoryStore()
-    plain = noise(0, 3 * MIB)
+    plain = noise(0, 8 * MIB)
     write(Vault.init_at(store), RUN, plain)
     place = int(at * len(plain))
     edited = plain[:place] + (b"" if cut else piece) + plain[place + (len(piece) if cut else 0) :]
 
-    assert _cost(store, NEXT, edited) * len(edited) < 3 * 4 * 64 * KIB
+    assert _cost(store, NEXT, edited) * len(edited) < 3 * MIB
 
 
 def test_insertion_into_text() -> None:
@@ -51,15 +58,33 @@ def test_insertion_into_text() -> None:
     assert _cost(store, NEXT, b"\n".join(lines)) < 0.05
 
 
-def test_mean_is_inherited() -> None:
-    """A file that grows past a limit keeps the chunk size of its earlier versions."""
-    store = MemoryStore()
-    plain = noise(0, 16 * MIB - 100)
-    write(Vault.init_at(store), RUN, plain)
-    mean = entry_of(store, RUN).mean
-    grown = noise(1, 200_000) + plain
+def _relative(mean: int) -> Relative:
+    """A file of one chunk, written with chunks of about *mean* bytes."""
+    row = Row(Digest.of(b"0"), 9, Codec.RAW, bytes(16), 0, 9)
+    entry = Entry("a", 9, Digest.of(b""), bytes(32), mean=mean, rows=(row,), sequence=(0,))
+    return Relative(entry)
 
-    assert _cost(store, NEXT, grown) * len(grown) < 1.2 * MIB
-    assert entry_of(store, NEXT).mean == mean == 64 * KIB
-    write(Vault.at(store), "8/artifacts/other", noise(2, 300_000) + grown)
-    assert entry_of(store, "8/artifacts/other").mean == 256 * KIB
+
+@pytest.mark.parametrize("mean", [64 * KIB, 256 * KIB, MIB])
+@pytest.mark.parametrize("size", [MIB, 300 * MIB])
+def test_mean_is_inherited(mean: int, size: int) -> None:
+    """A file that grows past a limit keeps the chunk size of its earlier versions."""
+    assert inherited_mean([_relative(mean), _relative(MIB)], size) == mean
+
+
+@pytest.mark.parametrize("mean", [0, 1, 12_345, 1 << 40])
+def test_mean_of_a_first_file(mean: int) -> None:
+    """A file without relatives, or with one whose chunks nobody here made, goes by its size."""
+    for relatives in ([], [_relative(mean)]):
+        assert inherited_mean(relatives, 300 * MIB) == MIB
+        assert inherited_mean(relatives, 200 * MIB) == inherited_mean(relatives, 10) == 256 * KIB
+
+
+def test_mean_is_noted() -> None:
+    """An entry says with what chunk size its file was cut."""
+    store = MemoryStore()
+    plain = noise(0, 2 * MIB)
+    write(Vault.init_at(store), RUN, plain)
+
+    assert _cost(store, NEXT, noise(1, 200_000) + plain) * len(plain) < 1.5 * MIB
+    assert entry_of(store, RUN).mean == entry_of(store, NEXT).mean == 256 * KIB

@@ -38,7 +38,7 @@ BASE = safetensors({"w": weights(0, 100_000)})
 HELD = {
     "1/artifacts/w.safetensors": BASE,
     "2/artifacts/w.safetensors": safetensors({"w": trained(weights(0, 100_000), 1)}),
-    "3/artifacts/noise": noise(2, 300_000),
+    "3/artifacts/noise": noise(2, 1_500_000),
 }
 
 

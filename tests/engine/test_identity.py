@@ -61,7 +61,7 @@ def test_unknown_notice() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        (b'"format": 0', b'"format": 3', r"format 3; this release .* up to format 0"),
+        (b'"format": 1', b'"format": 3', r"format 3; this release .* up to format 1"),
         (b'"features": []', b'"features": ["x@1.2"]', r"requires x@1\.2"),
         (b'"aead": null', b'"aead": "aes-256-gcm-siv"', r"encrypted vault .*aes-256-gcm-siv"),
         (b'"naming": "plain"', b'"naming": "keyed"', r"encrypted vault .*keyed"),

@@ -21,6 +21,7 @@ from mlflow_vault.format import layout
 from mlflow_vault.store.local import LocalStore
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.stores import CountingStore, FaultyStore, Operation
+from mlflow_vault.testing.vaults import pack_bytes
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
@@ -159,6 +160,28 @@ def test_chunked(aged: MemoryStore, tmp_path: Path, path: str, scale: float) -> 
     assert requests["seals"] == 1  # and none within the next seconds
     assert requests["hints"] <= 14
     assert requests["packs"] <= 3  # a look at what is reused, a read for the base, a put
+
+
+def test_copy(tmp_path: Path) -> None:
+    """Finding what a half-precision copy was made of costs no request more."""
+    store = MemoryStore()
+    vault = Vault.init_at(store)
+    single, half = tmp_path / "single.npy", tmp_path / "half.npy"
+    weights = RANDOM.standard_normal((500, 1000), dtype=np.float32)
+    for version in range(10):
+        np.save(single, weights * np.float32(1 + version / 1000))
+        vault.write_file(single, f"7/{version:032x}/artifacts/weights.npy")
+        if version == 6:
+            np.save(half, np.load(single).astype("<f2"))
+
+    before = pack_bytes(store)
+
+    requests = cost(store, half, f"8/{'a' * 32}/artifacts/step-7/weights.npy")
+
+    assert pack_bytes(store) - before < 0.01 * half.stat().st_size  # it was found
+    assert requests["transaction"] <= 6
+    assert requests["hints"] <= 14
+    assert requests["packs"] <= 5  # a look at both that it hangs on, a read of each, a put
 
 
 @pytest.fixture(params=["memory", "local"])

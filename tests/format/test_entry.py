@@ -58,6 +58,21 @@ def test_inline(plain: bytes, path: str) -> None:
     assert Entry.from_bytes(entry.to_bytes(), "k") == entry
 
 
+def _fanned() -> tuple[Row, ...]:
+    """Chunks of 4 MiB against three of them each, and those too: 52 MiB behind one."""
+    rows: list[Row] = []
+    for index in range(9):
+        level = index // 3
+        parts = tuple(Part(3 * level - back, 0, 4 << 20) for back in (1, 2, 3)) if level else ()
+        codec = Codec.DELTA if level else Codec.RAW
+        rows.append(replace(_row(b"%d" % index, codec, parts), size=4 << 20))
+    return tuple(rows)
+
+
+FANNED = _fanned()
+LAST = tuple(Part(index, 0, 9) for index in (6, 7, 8))
+
+
 @pytest.mark.parametrize(
     "forged",
     [
@@ -72,6 +87,11 @@ def test_inline(plain: bytes, path: str) -> None:
         replace(GOOD, tensors=(replace(GOOD.tensors[0], start=-1),)),
         replace(GOOD, tensors=(replace(GOOD.tensors[0], stop=301),)),
         replace(GOOD, tensors=(replace(GOOD.tensors[0], start=100),)),
+        replace(GOOD, sha256=b""),
+        replace(GOOD, rows=(replace(GOOD.rows[0], stored=357), *GOOD.rows[1:])),
+        _entry(
+            (*FANNED, _row(b"last", Codec.DELTA, tuple(Part(n, 0, 9) for n in (6, 7, 8)))), (9,)
+        ),
         replace(GOOD, size=301),
         replace(GOOD, size=299, inline=b"x" * 299),
         replace(GOOD, rows=(*GOOD.rows[:2], replace(GOOD.rows[2], size=0))),
@@ -133,3 +153,22 @@ def test_other_kind() -> None:
     """A pack is no entry."""
     with pytest.raises(CorruptionError):
         Entry.from_bytes(header(Kind.PACK) + bytes(64), "k")
+
+
+@pytest.mark.parametrize("nested", [b"[" * 90_000 + b"]" * 90_000, b'{"a":' * 90_000])
+def test_nested(nested: bytes) -> None:
+    """Metadata that exhausts Python's stack is damage as any other."""
+    body = unframe(Kind.ENTRY, GOOD.to_bytes(), "k")
+    size = int.from_bytes(body[4:8], "little")
+    forged = body[:4] + len(nested).to_bytes(4, "little") + body[8:24] + nested + body[24 + size :]
+
+    with pytest.raises(CorruptionError, match="nested too deeply"):
+        Entry.from_bytes(frame(Kind.ENTRY, forged), "k")
+
+
+def test_repeated() -> None:
+    """A chunk that repeats is one number for each time, not one object."""
+    rows = tuple(_row(b"%d" % index) for index in range(300))
+    entry = Entry.from_bytes(_entry(rows, (299,) * 1_000).to_bytes(), "k")
+
+    assert len({id(index) for index in entry.sequence}) == 1

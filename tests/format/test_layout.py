@@ -121,6 +121,11 @@ def test_accepted(path: str) -> None:
         "tree//a!",
         "tree/a",
         "tree/a!-/b!",
+        "tree/!0372e!0372e/x!",  # what no path may be is no key's path
+        "tree/a!092!046.!092b!",
+        f"tree/{'a' * 2_000}!",
+        "tree/!",
+        "tree/",
     ],
 )
 def test_forged_keys(forged: str) -> None:

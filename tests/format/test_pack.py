@@ -88,3 +88,12 @@ def test_without_footer() -> None:
     second, _ = read_record(stored, stop, "k")
 
     assert (first, second) == (record, record)
+
+
+def test_footer_outside() -> None:
+    """A trailer that says that its footer starts behind the end makes no empty pack."""
+    stored = bytearray(_packed([])[0])
+    stored[20:28] = (1 << 40).to_bytes(8, "little")
+
+    with pytest.raises(CorruptionError):
+        list(read_records(bytes(stored), "k"))

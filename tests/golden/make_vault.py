@@ -1,10 +1,10 @@
-"""Make the small vault that every later release must still read: ``vault-0/``, format 0.
+"""Make the small vault that every later release must still read: ``vault-1/``, format 1.
 
 It holds every kind of object and every codec, made from seeds: clocks and ids hold still.  The
-files that it holds are not kept, only their digests: ``vault-0.json``.  It is made once for each
+files that it holds are not kept, only their digests: ``vault-1.json``.  It is made once for each
 format and then never again; what later releases write may differ, what they read may not::
 
-    python tests/golden/make_vault.py tests/golden/vault-0
+    python tests/golden/make_vault.py tests/golden/vault-1
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def files() -> dict[str, bytes]:
         f"{RUN}/model/w.safetensors": safetensors(first),
         f"{OTHER}/model/w.safetensors": safetensors({**first, "embed": updated, "layer": moved}),
         f"{COPY}/half.safetensors": safetensors({"embed": bfloat16(table)}),
+        f"{OTHER}/half.safetensors": safetensors({"embed": bfloat16(updated)}),
         f"{RUN}/embed.npy": npy(table),
         f"{RUN}/log.txt": text + noise(8, 20_000),
         f"{OTHER}/log.txt": text.replace(b"line 0000450", b"LINE 0000450") + b"and one more\n",

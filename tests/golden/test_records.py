@@ -1,7 +1,8 @@
-"""Golden bytes: what format 0 looks like, for ever.
+"""Golden bytes: what each format looks like, for ever.
 
-``records/`` pins one object of each kind, ``vault-0/`` a whole small vault.  Red means that the
-format changed: undo it, or bump the format with an ADR and keep reading the old.  A body is
+``records-N/`` pins one object of each kind of format N, ``vault-N/`` a whole small vault.  All are
+read, the newest is also written.  Red means that the format changed: undo it, or bump the format
+with an ADR and keep reading the old.  A body is
 pinned as it is, the zstd frame around it only as what it decodes to: releases of zstd differ.
 To pin a new kind of object::
 
@@ -26,6 +27,7 @@ from mlflow_vault.format.elements import Element
 from mlflow_vault.format.entry import Entry
 from mlflow_vault.format.pack import Link, PackBuilder, Record, read_records
 from mlflow_vault.format.record import (
+    FORMAT,
     HEADER,
     Identity,
     Kind,
@@ -35,6 +37,7 @@ from mlflow_vault.format.record import (
     unframe_json,
 )
 from mlflow_vault.format.rows import Part, Row, Tensor
+from mlflow_vault.format.soundness import depths
 from mlflow_vault.store.local import LocalStore
 from mlflow_vault.testing.vaults import entries, objects, read, write
 from mlflow_vault.vault import Vault
@@ -43,8 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HERE: Final = Path(__file__).parent
-RECORDS: Final = HERE / "records"
-VAULT: Final = HERE / "vault-0"
+FORMATS: Final = range(FORMAT + 1)
+RECORDS: Final = [HERE / f"records-{number}" for number in FORMATS]
+VAULTS: Final = [HERE / f"vault-{number}" for number in FORMATS]
 
 A, B, C = (Digest.of(name) for name in (b"a", b"b", b"c"))
 INLINE = Entry(
@@ -113,32 +117,35 @@ def _made() -> dict[str, bytes]:
     }
 
 
-def _pinned(name: str) -> bytes:
-    return (RECORDS / name).read_bytes()
+def _pinned(name: str, number: int = FORMAT) -> bytes:
+    return (RECORDS[number] / name).read_bytes()
 
 
-def test_everything_is_pinned() -> None:
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+def test_everything_is_pinned(folder: Path) -> None:
     """There is a golden object of each kind."""
-    assert {file.name for file in RECORDS.iterdir()} == set(_made())
+    assert {file.name for file in folder.iterdir()} == set(_made())
     kinds = {stored[4:5] for name, stored in _made().items() if name != "vault.json"}
     assert kinds == {kind.value for kind in Kind}
 
 
-def test_reading() -> None:
+@pytest.mark.parametrize("number", FORMATS)
+def test_reading(number: int) -> None:
     """Pinned objects say what they always said."""
-    assert Entry.from_bytes(_pinned("entry-inline"), "k") == INLINE
-    assert Entry.from_bytes(_pinned("entry-chunked"), "k") == CHUNKED
-    assert Outcome.from_bytes(_pinned("outcome"), "k") == OUTCOME
-    assert tuple(read_records(_pinned("pack"), "k")) == RECORDS_OF_PACK
-    assert Identity.from_bytes(_pinned("vault.json"), "k") == IDENTITY
+    assert Entry.from_bytes(_pinned("entry-inline", number), "k") == INLINE
+    assert Entry.from_bytes(_pinned("entry-chunked", number), "k") == CHUNKED
+    assert Outcome.from_bytes(_pinned("outcome", number), "k") == OUTCOME
+    assert tuple(read_records(_pinned("pack", number), "k")) == RECORDS_OF_PACK
+    assert Identity.from_bytes(_pinned("vault.json", number), "k") == IDENTITY
 
 
+@pytest.mark.parametrize("number", FORMATS)
 @pytest.mark.parametrize("name", NOTES)
-def test_reading_notes(name: str) -> None:
+def test_reading_notes(name: str, number: int) -> None:
     """Pinned notes say what they always said."""
     kind, body = NOTES[name]
 
-    assert unframe_json(kind, _pinned(name), "k") == body
+    assert unframe_json(kind, _pinned(name, number), "k") == body
 
 
 @pytest.mark.parametrize("name", ["pack", "vault.json"])
@@ -158,45 +165,43 @@ def test_writing(name: str) -> None:
     assert pinned[-32:] == blake3(pinned[:-32]).digest()
 
 
-def _expected() -> dict[str, list[object]]:
-    found: dict[str, list[object]] = json.loads(VAULT.with_suffix(".json").read_text("utf-8"))
-    return found
-
-
-def test_vault_of_format_0() -> None:
-    """A vault of the first release reads back to the last byte."""
-    vault = Vault.at(LocalStore(VAULT))
+@pytest.mark.parametrize("folder", VAULTS, ids=lambda folder: folder.name)
+def test_vault(folder: Path) -> None:
+    """A vault of an earlier release reads back to the last byte."""
+    vault = Vault.at(LocalStore(folder))
 
     found = {path: read(vault, path) for path in vault.walk()}
 
     assert {
         path: [len(plain), blake3(plain).hexdigest()] for path, plain in found.items()
-    } == _expected()
+    } == json.loads(folder.with_suffix(".json").read_text("utf-8"))
     assert vault.verify().is_whole
 
 
-def test_vault_holds_everything() -> None:
+@pytest.mark.parametrize("folder", VAULTS, ids=lambda folder: folder.name)
+def test_vault_holds_everything(folder: Path) -> None:
     """The golden vault has every kind of object and every codec, and is small."""
-    stored = objects(LocalStore(VAULT))
-    rows = [row for entry in entries(LocalStore(VAULT)) for row in entry.rows]
+    stored = objects(LocalStore(folder))
+    held = entries(LocalStore(folder))
 
-    assert {row.codec for row in rows} == set(Codec)
+    assert {row.codec for entry in held for row in entry.rows} == set(Codec)
     assert {body[4:5] for body in stored.values()} >= {kind.value for kind in Kind}
-    assert {tensor.anchor for entry in entries(LocalStore(VAULT)) for tensor in entry.tensors} >= {
-        Element.F32,
-    }
-    assert any(
-        tensor.anchor is not tensor.element
-        for entry in entries(LocalStore(VAULT))
-        for tensor in entry.tensors
-    )
+    tensors = [tensor for entry in held for tensor in entry.tensors]
+    assert Element.F32 in {tensor.anchor for tensor in tensors}
+    assert any(tensor.anchor is not tensor.element for tensor in tensors)
     assert sum(map(len, stored.values())) < 200_000
 
 
-def test_vault_goes_on(tmp_path: Path) -> None:
-    """A vault of the first release can be written by this one: known files cost next to nothing."""
+def test_newest_vault_lies_deep() -> None:
+    """The golden vault of format 1 also has a copy in a narrower element of a delta: depth two."""
+    assert 2 in {depth for entry in entries(LocalStore(VAULTS[1])) for depth in depths(entry.rows)}
+
+
+@pytest.mark.parametrize("folder", VAULTS, ids=lambda folder: folder.name)
+def test_vault_goes_on(tmp_path: Path, folder: Path) -> None:
+    """A vault of an earlier release goes on with this one: known files cost next to nothing."""
     root = tmp_path / "vault"
-    shutil.copytree(VAULT, root)
+    shutil.copytree(folder, root)
     vault = Vault.open(f"vault-file://{root}")
     before = vault.stats()
     path = "7/" + "0" * 32 + "/artifacts/model/w.safetensors"
@@ -215,7 +220,7 @@ def test_vault_goes_on(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    RECORDS.mkdir(exist_ok=True)
+    RECORDS[FORMAT].mkdir(exist_ok=True)
     for new, stored in _made().items():
-        if not (RECORDS / new).exists():
-            (RECORDS / new).write_bytes(stored)
+        if not (RECORDS[FORMAT] / new).exists():
+            (RECORDS[FORMAT] / new).write_bytes(stored)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 IDENTITY: Final = {
     "magic": "mlflow-vault",
-    "format": 0,
+    "format": 1,
     "id": "0" * 32,
     "cut_seed": 0,
     "naming": "plain",
@@ -60,7 +60,7 @@ def framed(  # noqa: PLR0913 - the fields of a frame
     *,
     magic: bytes = b"mlvt",
     kind: bytes = b"e",
-    version: int = 0,
+    version: int = 1,
     features: int = 0,
     coded: bytes | None = None,
 ) -> bytes:

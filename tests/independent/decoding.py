@@ -79,7 +79,7 @@ def unzstd(frame: bytes, size: int, window: int = 8 * MIB, base: bytes | None = 
     """Return the *size* bytes of the one zstd frame that fills *frame*."""
     need(frame[:4] == b"\x28\xb5\x2f\xfd", "no zstd frame")
     told_by_frame = zstandard.get_frame_parameters(frame)
-    need(told_by_frame.content_size == size, "a zstd frame of another size")
+    need(size > 0 and told_by_frame.content_size == size, "a zstd frame of another size")
     need(not told_by_frame.dict_id and told_by_frame.window_size <= window, "a forbidden frame")
     raw = zstandard.DICT_TYPE_RAWCONTENT
     held = zstandard.ZstdCompressionDict(base, dict_type=raw) if base else None

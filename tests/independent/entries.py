@@ -6,6 +6,7 @@ The middle of the independent reader: what an entry says, checked, but nothing o
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from dataclasses import dataclass
@@ -80,23 +81,44 @@ def unframe(raw: bytes, kind: bytes) -> bytes:
     need(blake3(raw[:-32]).digest() == raw[-32:], "a wrong digest")
     body = raw[HEAD.size : -32]
     size = zstandard.frame_content_size(body)
-    need(0 <= size <= 1024 * MIB, "a body of unknown size or over 1 GiB")
-    return unzstd(body, size, window=1024 * MIB)
+    most = max(32 * MIB, 16 * (len(raw) - 32))
+    need(0 < size <= most, "a body of unknown size, or too large")
+    return unzstd(body, size, window=most)
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return *pairs*, each key of which appears once."""
+    need(len(dict(pairs)) == len(pairs), "a key twice")
+    return dict(pairs)
+
+
+def finite(text: str) -> float:
+    """Return the number that *text* is."""
+    need(math.isfinite(float(text)), "an infinite number, or none")
+    return float(text)
+
+
+def read_json(raw: bytes) -> Any:
+    """Return what JSON says, as strictly as the page."""
+    need(sum(raw.count(mark) for mark in b"{}[],") <= 3_000_000, "too much JSON")
+    return json.loads(raw, object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
 
 
 def check_head(raw: bytes, kind: bytes) -> None:
     """Check what a frame or a pack begins with."""
     magic, letter, version, zero, features = HEAD.unpack(raw[: HEAD.size])
     need((magic, letter) == (b"mlvt", kind[0]), "another magic or kind")
-    need(version == 0 and not features, "of a later format", UnsupportedError)
+    need(version <= 1 and not features, "of a later format", UnsupportedError)
     need(zero == 0, "bytes that are not zero")
 
 
 def check_vault(raw: bytes) -> None:
     """Check `vault.json`."""
-    vault = json.loads(raw)
+    need(len(raw) <= MIB, "too long")
+    vault = read_json(raw)
     need(vault["magic"] == "mlflow-vault", "another magic")
-    known = vault["format"] == 0 and vault["naming"] == "plain" and vault["aead"] is None
+    need(vault["format"] >= 0 and 0 <= vault["cut_seed"] < 1 << 63, "numbers that cannot be")
+    known = vault["format"] <= 1 and vault["naming"] == "plain" and vault["aead"] is None
     need(known and not vault["features"], "a vault of a later format", UnsupportedError)
 
 
@@ -118,7 +140,7 @@ class Entry:
         need(cursor.byte() == 0x1E, "another digest algorithm", UnsupportedError)
         cursor.take(3)
         length, packs, rows, parts, steps = (int(count) for count in cursor.column("<u4", 5))
-        about = json.loads(cursor.take(length).decode("ascii"))
+        about = read_json(cursor.take(length).decode("ascii").encode())
         names = [cursor.take(16).hex() for _ in range(packs)]
         digests = [cursor.take(32) for _ in range(rows)]
         columns = [
@@ -146,8 +168,10 @@ class Entry:
         sizes = (self.rows[step][1] for step in self.sequence)
         need(size == (len(self.inline) if is_inline else sum(sizes)), "sizes that do not add up")
         depths: list[int] = []
-        for (_, plain, pack, *_, codec, _), parts in zip(self.rows, self.parts, strict=True):
+        needs: list[int] = []
+        for (_, plain, pack, _, stored, codec, _), parts in zip(self.rows, self.parts, strict=True):
             need(0 < plain <= 4 * MIB and pack < len(self.packs), "a row that cannot be")
+            need(stored <= plain + 256, "a payload that is too long")
             need(len(parts) <= 3 and (codec in (3, 4)) == bool(parts), "a base too few or too many")
             for row, start, stop in parts:
                 need(
@@ -155,3 +179,5 @@ class Entry:
                 )
             depths.append(1 + max((depths[row] for row, *_ in parts), default=-1))
             need(depths[-1] <= 4, "deeper than four")
+            needs.append(plain + sum(needs[row] for row in {row for row, *_ in parts}))
+            need(needs[-1] <= 64 * MIB, "a chunk that needs too much")

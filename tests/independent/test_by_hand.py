@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import random
 import struct
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import pytest
 import zstandard
+from blake3 import blake3
 from composing import IDENTITY, Chunk, Composition, framed, named, squeezed
 from decoding import DamagedError, decode
 from reader import rebuild, restore
@@ -58,6 +60,24 @@ def numbers(*values: int) -> bytes:
     return struct.pack(f"<{len(values)}H", *values)
 
 
+def padded(plain: bytes) -> bytes:
+    """Return a zstd frame of *plain*, made long by empty blocks before the last."""
+    head = struct.pack("<IBBI", 0xFD2FB528, 0x80, 0, len(plain))
+    return head + bytes(300) + (1 | len(plain) << 3).to_bytes(3, "little") + plain
+
+
+def fan(levels: int) -> Composition:
+    """Return chunks of 4 MiB, three to a level, each made of all three of the level before."""
+    chunks = [Chunk(BIG, 1, squeezed(BIG))]
+    for level in range(levels):
+        parts = tuple((row, 0, len(BIG)) for row in range(len(chunks)))[-3:]
+        base = BIG * len(parts)
+        plains = [BIG[:-1] + bytes([3 * level + number]) for number in (1, 2, 3)]
+        chunks += [Chunk(plain, 4, squeezed(plain, base), parts) for plain in plains]
+    return of(*chunks)
+
+
+CAPITALS: Final = {"b3": blake3(NOISE).hexdigest().upper(), "sha256": sha256(NOISE).hexdigest()}
 HONEST: Final = {
     "inline": Composition("a/file", inline=b"inline"),
     "nothing": of(),
@@ -68,6 +88,7 @@ HONEST: Final = {
     "a checksum": of(Chunk(TEXT, 1, squeezed(TEXT, write_checksum=True))),
     "three parts": of(Chunk(NOISE), Chunk(TEXT, 4, AGAIN, ((0, 0, 9), (0, 9, 99), (0, 99, 5_000)))),
     "less than a number": of(Chunk(NOISE), Chunk(b"abc", 3, b"\x13\x13\1\1\0\2\0abc", (WHOLE,))),
+    "three bases of three": fan(2),
     "depth 2": chain(2),
     "depth 4": chain(4),
     "news": of(Chunk(NOISE), news="what a later release adds"),
@@ -77,6 +98,10 @@ LIES: Final = {
     "size": of(Chunk(NOISE), size=4_999),
     "path": of(Chunk(NOISE), path="another"),
     "digest": of(Chunk(NOISE), digests={"b3": "0" * 64, "sha256": "0" * 64}),
+    "digests in capitals": of(Chunk(NOISE), digests=CAPITALS),
+    "a payload too long": of(Chunk(b"x" * 9, 1, padded(b"x" * 9))),
+    "needs too much": fan(3),
+    "a window over 8 MiB": of(Chunk(TEXT, 1, block(TEXT, 24))),
     "inline and rows": Composition("a/file", [Chunk(NOISE)], [], inline=b"inline"),
     "a row too far": Composition("a/file", [Chunk(NOISE)], [0], pack=1),
     "its own base": of(Chunk(NOISE), Chunk(TEXT, 4, AGAIN, ((1, 0, 5_000),))),
@@ -107,18 +132,25 @@ BODY: Final = of(Chunk(NOISE)).body()
 FRAMES: Final = {
     "kind": framed(BODY, kind=b"i"),
     "magic": framed(BODY, magic=b"mlvx"),
-    "version": framed(BODY, version=1),
+    "version": framed(BODY, version=2),
     "feature": framed(BODY, features=1 << 63),
     "digest": framed(BODY)[:-1] + b"\0",
     "body of no size": framed(BODY, coded=squeezed(BODY, write_content_size=False)),
     "longer": framed(BODY + b"x"),
+    "a byte behind": framed(BODY, coded=squeezed(BODY) + b"x"),
+    "skipped behind": framed(BODY, coded=squeezed(BODY) + SKIPPED),
+    "an empty body": framed(b""),
+    "a bomb": framed(bytes(40 << 20)),
     "shorter": framed(BODY[:-1]),
     "a row that is not there": framed(BODY[:-4] + struct.pack("<I", 1)),
     "no frame": b"mlvt",
 }
 IDENTITIES: Final = [
     {"magic": "another"},
-    {"format": 1},
+    {"format": 2},
+    {"format": -1},
+    {"cut_seed": -1},
+    {"cut_seed": 1 << 63},
     {"naming": "keyed"},
     {"aead": "aes-256-gcm"},
     {"features": ["later@9.0"]},
@@ -254,6 +286,7 @@ NUMBERS: Final = {  # eight bytes of PLANES
     "second plane missing": "0103 0100",
     "too few exceptions": "0103 01ff 0001",
     "goes on": "0103 0100 0000",
+    "a frame of nothing": "0103 0100 0209000000 28b52ffd2000 010000",
     "a frame of nothing and more": "0103 0100 020a000000 28b52ffd2000 010000 78",
     "a window over 8 MiB": "0102 16000000 28b52ffd80 70 08000000 410000 0102030405060708",
 }
@@ -268,13 +301,5 @@ def test_planes(name: str) -> None:
 
 def test_empty_plane() -> None:
     """The plane of exceptions is there even where it holds none, in any mode."""
-    for second in ("00", "0107", "0209000000 28b52ffd2000 010000"):
+    for second in ("00", "0107"):
         assert decode(2, 8, bytes.fromhex("0103 0100" + second), None) == bytes(8)
-
-
-@pytest.mark.parametrize("behind", [b"x", SKIPPED])
-def test_behind_body(tmp_path: Path, behind: bytes) -> None:
-    """Behind the one zstd frame of an object's body there is nothing but the digest."""
-    of(Chunk(NOISE)).put(tmp_path / "vault", framed(BODY, coded=squeezed(BODY) + behind))
-
-    assert len(restore(tmp_path / "vault", tmp_path / "restored")) == 1

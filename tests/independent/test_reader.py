@@ -168,11 +168,12 @@ def test_packs_alone(tmp_path: Path) -> None:
     assert any("is in none of the packs" in line for _, lines in told for line in lines)
 
 
-def test_golden(tmp_path: Path) -> None:
-    """It restores the vault that every release must read."""
-    expected = json.loads((GOLDEN / "vault-0.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["vault-0", "vault-1"])
+def test_golden(tmp_path: Path, name: str) -> None:
+    """It restores the vaults that every release must read."""
+    expected = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
 
-    code, lines = run(GOLDEN / "vault-0", tmp_path / "restored")
+    code, lines = run(GOLDEN / name, tmp_path / "restored")
 
     assert (code, lines) == (0, [])
     restored = found(tmp_path / "restored")

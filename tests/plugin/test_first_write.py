@@ -137,7 +137,7 @@ def test_newer_vault(root: str, file: str, tmp_path: Path) -> None:
     Vault.init(root)
     identity = tmp_path / "root" / layout.VAULT
     identity.chmod(0o644)
-    identity.write_text(identity.read_text().replace('"format": 0', '"format": 9'))
+    identity.write_text(identity.read_text().replace('"format": 1', '"format": 9'))
     made = repository(f"{root}/7/{HEX}/artifacts")
 
     calls: list[Callable[[], object]] = [

@@ -15,8 +15,8 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mlflow_vault.decide.bases import Base, Relative, pays, starts_over
-from mlflow_vault.engine.payloads import Payloads
+from mlflow_vault.decide.bases import DEEPEST, Base, Relative, inherited, pays, starts_over
+from mlflow_vault.engine.payloads import Payloads, closure
 from mlflow_vault.engine.write.encoding import Course, NewChunk, encode
 from mlflow_vault.engine.write.table import Table
 from mlflow_vault.errors import StorageError, VaultError
@@ -98,20 +98,22 @@ class FileCoder:
             if course.whole is None:  # nothing of it was new
                 found = (matches[index] for matches in self._matches)
                 course.theirs = next((theirs for theirs in found if theirs), None)
-        return tuple(_aged(course) for course in self._courses)
+        return tuple(course.aged() for course in self._courses)
 
     def _recall(self, digest: Digest) -> bool:
         """Name a chunk again that this file, this transaction or a relative holds."""
         if self.table.index_of(digest) is not None:
             return True
         known = self._shelf.written.get(digest)
-        if known is not None:
+        if known is not None and self.table.depth_of(*known) <= DEEPEST:
             self.table.adopt(*known)
             return True
         for relative in self._relatives:
-            row = relative.held.get(digest)
-            if row is not None and self._may_reuse(row, relative.entry.rows):
-                self.table.adopt(row, relative.entry.rows)
+            row, rows = relative.held.get(digest), relative.entry.rows
+            if row is None or self.table.depth_of(row, rows) > DEEPEST:
+                continue
+            if self._may_reuse(row, rows):
+                self.table.adopt(row, rows)
                 return True
         return False
 
@@ -193,10 +195,8 @@ class FileCoder:
         Damage is searched for by halves, so that it costs only the chunks that need it.
         """
         items = [item for item in items if item.base]
-        rows = {row.digest: row for item in items if item.base for row in item.base.rows}
         try:
-            self._payloads.fetch(rows.values())
-            plain = dict(zip(rows, self._payloads.decode_all(list(rows.values()), ()), strict=True))
+            plain = self._decode([item.base for item in items if item.base])
         except VaultError as cause:
             if len(items) > 1 and not isinstance(cause, StorageError):
                 self._read_bases(items[: len(items) // 2])
@@ -213,6 +213,21 @@ class FileCoder:
                     for row, part in zip(item.base.rows, item.base.parts, strict=True)
                 ]
                 item.base_bytes = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+
+    def _decode(self, bases: Sequence[Base]) -> dict[Digest, bytes]:
+        """The plain bytes of every chunk in *bases*."""
+        tables: dict[int, tuple[Sequence[Row], dict[Digest, Row]]] = {}
+        for base in bases:
+            _, rows = tables.setdefault(id(base.table), (base.table, {}))
+            rows.update((row.digest, row) for row in base.rows)
+        self._payloads.fetch(
+            needed for table, rows in tables.values() for needed in closure(rows.values(), table)
+        )
+        plain: dict[Digest, bytes] = {}
+        for table, rows in tables.values():
+            decoded = self._payloads.decode_all(list(rows.values()), table)
+            plain.update(zip(rows, decoded, strict=True))
+        return plain
 
     def _encode(self, fresh: Sequence[NewChunk]) -> None:
         for item, coded in zip(fresh, self._shelf.pool.map(encode, fresh), strict=True):
@@ -237,21 +252,27 @@ class FileCoder:
             assert course.theirs is not None  # noqa: S101 - filtered by it
             cost = sum(len(item.coded.payload) for item in items if item.coded)
             size = course.tensor.stop - course.tensor.start
-            if starts_over(cost * size / seen[items[0].chunk.array], course.theirs):
+            past = replace(course.theirs, spent=inherited(course.tensor, course.theirs))
+            if starts_over(cost * size / seen[items[0].chunk.array], past):
                 course.whole, course.relative = True, None
                 for item in items:
                     item.base, item.base_bytes = None, b""
                 self._encode(items)
 
     def _store(self, item: NewChunk) -> None:
-        coded, base = item.coded, item.base if item.uses_base else None
+        base = item.base if item.uses_base else None
+        depth = 1 + max(self.table.depth_of(row, base.table) for row in base.rows) if base else 0
+        if depth > DEEPEST:  # this file holds such a base already, deeper than its relative does
+            item.base, base, depth = None, None, 0
+            self._encode([item])
+        coded = item.coded
         assert coded is not None  # noqa: S101 - encoded above
         links, parts = [], []
-        for row, part in zip(base.rows, base.parts, strict=True) if base else ():
-            index = self.table.add(replace(row, base=()))
-            links.append(Link(row.digest, part.start, part.stop))
-            parts.append(Part(index, part.start, part.stop))
-        depth = 1 if base else 0
+        if base:
+            for row, part in zip(base.rows, base.parts, strict=True):
+                index = self.table.adopt(row, base.table)
+                links.append(Link(row.digest, part.start, part.stop))
+                parts.append(Part(index, part.start, part.stop))
         plain = len(item.chunk.plain)
         record = Record(item.digest, plain, coded.codec, depth, tuple(links), coded.payload)
         pack, start = self._shelf.packer.add(record)
@@ -259,12 +280,3 @@ class FileCoder:
         row = Row(item.digest, plain, coded.codec, pack, start, stored, tuple(parts))
         self.table.add(row)
         self._shelf.written[item.digest] = (row, self.table.rows)
-
-
-def _aged(course: Course) -> Tensor:
-    """The tensor of *course*, one version older if anything of it changed."""
-    tensor, theirs = course.tensor, course.theirs
-    if theirs is None or course.whole:
-        return replace(tensor, anchor=tensor.element, age=1, spent=course.stored)
-    age = theirs.age + (1 if course.fresh else 0)
-    return replace(tensor, anchor=theirs.anchor, age=age, spent=theirs.spent + course.fresh)

@@ -6,10 +6,10 @@ corrupted backups before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mlflow_vault.decide.bases import Base, Relative, pays
+from mlflow_vault.decide.bases import Base, Relative, inherited, pays
 from mlflow_vault.errors import CorruptionError, StorageError
 from mlflow_vault.format.coding.codec import (
     Coded,
@@ -45,6 +45,15 @@ class Course:
     whole: bool | None = None
     stored: int = 0
     fresh: int = 0
+
+    def aged(self) -> Tensor:
+        """The tensor as it was stored, one version older if anything of it changed."""
+        tensor, theirs = self.tensor, self.theirs
+        if theirs is None or self.whole:
+            return replace(tensor, anchor=tensor.element, age=1, spent=self.stored)
+        age = theirs.age + (1 if self.fresh else 0)
+        spent = inherited(tensor, theirs) + self.fresh
+        return replace(tensor, anchor=theirs.anchor, age=age, spent=spent)
 
 
 @dataclass(slots=True)

@@ -1,20 +1,24 @@
 """Finds the entries whose chunks a new file may share or be coded against.
 
-In this order: what the caller names, the newest versions of the same file in the experiment, and,
-where those do not know most of its tensors, members of its family.  At most a dozen requests,
+In this order: the file that a half-precision one is a copy of, what the caller names, the newest
+versions of the same file in the experiment, and, where those do not know most of its tensors,
+members of its family.  At most a dozen requests,
 however large the vault.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.decide.bases import Relative
+from mlflow_vault.decide.casts import is_half
 from mlflow_vault.decide.families import family_buckets, series_buckets
 from mlflow_vault.format.chunking import MEAN_SIZES, mean_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from mlflow_vault.engine.hints import Hints
     from mlflow_vault.format.entry import Entry
@@ -24,32 +28,49 @@ _MOST: Final = 2  # relatives of one file; each costs a read
 _ENOUGH: Final = 0.5  # share of tensor bytes that is known well enough to look no further
 
 
-def find_relatives(
-    hints: Hints, path: str, tensors: Sequence[Tensor], parents: Sequence[str]
-) -> list[Relative]:
-    """Read the relatives of a new file at *path*, best first."""
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A file that is about to be coded.
+
+    Attributes:
+        path: Where it goes.
+        tensors: Its tensors.
+        prints: What `decide.casts` says of its numbers.
+        parents: Paths of files that the caller names as likely relatives.
+    """
+
+    path: str
+    tensors: Sequence[Tensor]
+    prints: Sequence[str] = ()
+    parents: Sequence[str] = ()
+
+
+def find_relatives(hints: Hints, file: Newcomer) -> list[Relative]:
+    """Read the relatives of *file*, best first."""
     found: dict[str, Relative] = {}
+    for path in _candidates(hints, file, found):
+        if len(found) >= _MOST or _known_share(found.values(), file.tensors) >= _ENOUGH:
+            break
+        entry = None if path in found else hints.entry(path)
+        if entry is not None and entry.rows:
+            found[path] = Relative(entry)
+    return list(found.values())
 
-    def consider(paths: Iterable[str]) -> None:
-        for other in paths:
-            if len(found) >= _MOST or _known_share(found.values(), tensors) >= _ENOUGH:
-                return
-            entry = None if other in found else hints.entry(other)
-            if entry is not None and entry.rows:
-                found[other] = Relative(entry)
 
-    consider(parents)
-    for bucket in series_buckets(path):
-        consider(hints.members(bucket)[:_MOST])
+def _candidates(hints: Hints, file: Newcomer, found: Collection[str]) -> Iterator[str]:
+    """Yield the paths of likely relatives, best first, given those that were *found* so far."""
+    families = family_buckets(file.tensors)
+    if is_half(file.prints):
+        for bucket in families:
+            noted = hints.prints(bucket).items()
+            yield from [path for path, prints in noted if file.prints[0] in prints][:1]
+    yield from file.parents
+    for bucket in series_buckets(file.path):
+        yield from _members(hints, bucket, file)[:_MOST]
         if found:
             break
-    if tensors and _known_share(found.values(), tensors) < _ENOUGH:
-        votes: dict[str, int] = {}
-        for bucket in family_buckets(tensors):
-            for other in hints.members(bucket):
-                votes[other] = votes.get(other, 0) + 1
-        consider(sorted(votes, key=lambda other: -votes[other])[:_MOST])
-    return list(found.values())
+    votes = Counter(path for bucket in families for path in _members(hints, bucket, file))
+    yield from [path for path, _ in votes.most_common(_MOST)]
 
 
 def inherited_mean(relatives: Sequence[Relative], size: int) -> int:
@@ -61,8 +82,8 @@ def inherited_mean(relatives: Sequence[Relative], size: int) -> int:
     return inherited if inherited in MEAN_SIZES else mean_for(size)
 
 
-def remember(hints: Hints, entry: Entry) -> None:
-    """Note *entry* where later files look for relatives.
+def remember(hints: Hints, entry: Entry, prints: Sequence[str] = ()) -> None:
+    """Note *entry* and the *prints* of its numbers where later files look for relatives.
 
     The second bucket of a series is for its first version only: later ones find it by the first.
     """
@@ -70,7 +91,13 @@ def remember(hints: Hints, entry: Entry) -> None:
     exact, *loose = series_buckets(entry.path)
     begins = not hints.members(exact)
     for bucket in (exact, *(loose if begins else ()), *family_buckets(entry.tensors)):
-        hints.remember_member(bucket, entry.path)
+        hints.remember_member(bucket, entry.path, prints)
+
+
+def _members(hints: Hints, bucket: str, file: Newcomer) -> list[str]:
+    """Paths of the newest entries in *bucket* that *file* may continue, newest first."""
+    noted = hints.prints(bucket).items()
+    return [other for other, prints in noted if is_half(file.prints) or not is_half(prints)]
 
 
 def _known_share(relatives: Iterable[Relative], tensors: Sequence[Tensor]) -> float:

@@ -34,7 +34,7 @@ class Table:
         """Add *row*, whose base is given as indexes of this table; return its index.
 
         A chunk that is here as a delta becomes what *row* says where that is the whole chunk, so
-        that a delta against it stays one deep.
+        that deltas against it stay shallow.
         """
         known = self._index.get(row.digest)
         if known is not None:
@@ -46,11 +46,18 @@ class Table:
         return len(self.rows) - 1
 
     def adopt(self, row: Row, table: Sequence[Row]) -> int:
-        """Add *row* of another *table*, and the bases that it links to there."""
+        """Add *row* of another *table*, and the bases that it links to there; return its index."""
         known = self._index.get(row.digest)
-        if known is not None:
+        if known is not None and row.base:
             return known
         base = tuple(
             Part(self.adopt(table[part.row], table), part.start, part.stop) for part in row.base
         )
         return self.add(replace(row, base=base))
+
+    def depth_of(self, row: Row, table: Sequence[Row]) -> int:
+        """How deep *row* of another *table* lies here once it is adopted."""
+        known = self._index.get(row.digest)
+        if known is not None:
+            row, table = (self.rows[known] if row.base else row), self.rows
+        return max((1 + self.depth_of(table[part.row], table) for part in row.base), default=0)

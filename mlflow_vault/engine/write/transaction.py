@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.errors import ConflictError, CorruptionError, NotFoundError, StorageError
 from mlflow_vault.format import layout
+from mlflow_vault.format.digest import from_hex
 from mlflow_vault.format.record import (
     Kind,
     Outcome,
@@ -61,7 +62,7 @@ def look_at_notices(store: Store) -> frozenset[bytes]:
         except NotFoundError:
             continue  # retracted since it was listed
         try:
-            packs.update(bytes.fromhex(pack) for pack in body["packs"])
+            packs.update(from_hex(pack) for pack in body["packs"])
         except (KeyError, TypeError, ValueError) as cause:
             raise CorruptionError(key, f"it is no list of packs ({cause})") from cause
     return frozenset(packs)

@@ -22,11 +22,17 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from mlflow_vault.config import INLINE_ENCODED, INLINE_PLAIN, MIB
+from mlflow_vault.decide.casts import prints_of
 from mlflow_vault.engine.hints import Hints
 from mlflow_vault.engine.write.coder import FileCoder, Shelf
 from mlflow_vault.engine.write.cutting import cut_windows
 from mlflow_vault.engine.write.packer import Packer
-from mlflow_vault.engine.write.relatives import find_relatives, inherited_mean, remember
+from mlflow_vault.engine.write.relatives import (
+    Newcomer,
+    find_relatives,
+    inherited_mean,
+    remember,
+)
 from mlflow_vault.engine.write.transaction import Transaction
 from mlflow_vault.errors import ConflictError, SourceChangedError
 from mlflow_vault.format import layout
@@ -138,32 +144,36 @@ class Writer:
                 Packer(transaction, self._world) as packer,
             ):
                 shelf = Shelf(self._store, pool, transaction, packer, hints)
-                entries = [self._write_one(file, shelf, job) for file in files]
+                written = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
-            etags = transaction.commit(entries)
+            etags = transaction.commit([entry for entry, _ in written])
         except BaseException:
             transaction.abandon()
             raise
-        for entry, etag in zip(entries, etags, strict=True):
+        for (entry, prints), etag in zip(written, etags, strict=True):
             job.add(entry.path, entry.size, etag)
-            remember(hints, entry)
+            remember(hints, entry, prints)
         hints.put()
         transaction.finish()
 
-    def _write_one(self, file: Incoming, shelf: Shelf, job: _Job) -> Entry:
+    def _write_one(self, file: Incoming, shelf: Shelf, job: _Job) -> tuple[Entry, tuple[str, ...]]:
+        """Store one file; return its entry, and the prints of its numbers."""
         with file.open() as source:
             digest = _digest(source, shelf.transaction.refresh)
             known = shelf.hints.known_file(digest)
             if known and all(shelf.pool.map(shelf.transaction.may_reuse, known.packs)):
+                prints = prints_of(known.tensors, source.read)
                 source.check()
                 job.progress(source.size)
-                return replace(known, path=file.path, transaction=shelf.transaction.id)
-            return self._code(source, digest, file.path, shelf, job)
+                return replace(known, path=file.path, transaction=shelf.transaction.id), prints
+            entry = self._code(source, digest, file.path, shelf, job)
+            return entry, prints_of(entry.tensors, source.read)
 
     def _code(self, source: Source, digest: Digest, path: str, shelf: Shelf, job: _Job) -> Entry:
         found = find_arrays(source, name=posixpath.basename(path))
         tensors = _tensors(found)
-        relatives = find_relatives(shelf.hints, path, tensors, job.parents)
+        newcomer = Newcomer(path, tensors, prints_of(tensors, source.read), job.parents)
+        relatives = find_relatives(shelf.hints, newcomer)
         mean = inherited_mean(relatives, source.size)
         coder = FileCoder(shelf, relatives, tensors)
         whole, sha256 = blake3(), hashlib.sha256()

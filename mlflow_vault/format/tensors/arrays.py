@@ -10,6 +10,7 @@ Pure: the bytes come through `Bytes`.  Written down in docs/format.md, "Arrays i
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Protocol
@@ -25,6 +26,10 @@ MAX_ARRAYS: Final = 50_000
 MAX_RANK: Final = 64  # dimensions; numpy's own limit
 MAX_NAME: Final = 1024  # characters kept of a name
 _MAX_SIZE: Final = 1 << 63
+# What an entry may say of a file's arrays: its reader refuses more (`format.record`).  50,000
+# tensors with names of 60 characters take 4 MB.
+_MAX_TOLD: Final = 16 << 20  # bytes of names and shapes as JSON
+_MAX_VALUES: Final = 2_000_000  # brackets and commas in it
 
 
 class MalformedError(ValueError):
@@ -140,7 +145,11 @@ def settle(parser: str, arrays: Iterable[Array], size: int) -> Layout:
     check(len(found) <= MAX_ARRAYS, "too many arrays")
     check(all(0 <= a.start < a.stop <= size for a in found), "an array outside the file")
     check(all(a.stop <= b.start for a, b in pairwise(found)), "arrays overlap")
-    return Layout(parser, tuple(_tidy(array) for array in found))
+    arrays = tuple(_tidy(array) for array in found)
+    told = json.dumps([(array.name, array.shape) for array in arrays])
+    check(len(told) <= _MAX_TOLD, "names and shapes are too long")
+    check(sum(map(told.count, "[,{")) <= _MAX_VALUES, "names and shapes are too many")
+    return Layout(parser, arrays)
 
 
 def _tidy(array: Array) -> Array:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Look = Callable[..., Layout]
 
-SECONDS = 3.0  # of CPU; the worst takes one on a machine with nothing else to do
+SECONDS = 30  # of CPU; the worst takes one, and what is quadratic minutes
 MEMORY = 160 << 20  # bytes beside the file itself
 MIB = 1 << 20
 

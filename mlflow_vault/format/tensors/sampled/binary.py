@@ -8,6 +8,14 @@ what stands there makes sense as exponents, the file is taken for floats:
     bits a byte     8.0  8.0  7.9  3.2       7.9  3.3      of 8
                     f32                      bf16
 
+Zeros say nothing: they are what was never trained, such as the moments of an optimizer for words
+that did not occur, and may be most of a file.
+
+Nobody knows where one tensor ends and the next begins, and what helps one - weights that moved a
+little since the last version - is of no use to another - moments that are new.  So the file is told
+in pieces of one size, each an array of its own: each finds for itself what it continues and when to
+start over.
+
 Pure: no I/O.
 """
 
@@ -19,7 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from mlflow_vault.format.elements import Element
-from mlflow_vault.format.tensors.arrays import Array, read_exactly
+from mlflow_vault.format.tensors.arrays import MAX_ARRAYS, Array, check, read_exactly
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,13 +35,19 @@ if TYPE_CHECKING:
     from mlflow_vault.format.tensors.arrays import Bytes
 
 _SMALLEST: Final = 256 << 10  # bytes; below that there is little to gain
-_BLOCKS: Final = 12
-_BLOCK: Final = 8 << 10  # bytes of each
-_AGREE: Final = 9  # blocks of these that must say the same
+_BLOCKS: Final = 24
+_BLOCK: Final = 16 << 10  # bytes of each
+_SPEAK: Final = 3  # blocks that must not be zeros...
+_AGREE: Final = 0.75  # ...and the share of these that must say the same
 _WIDEST: Final = 8
+_TELLING: Final = 512  # words of eight bytes not zero in a block; of fewer any look orderly
 _GAIN: Final = 0.1  # bits a byte that a wider element must save; chance saves 0.02
 _MANTISSA: Final = 6.5  # bits a byte at some residue; text has five, lowest bytes of floats eight
-_NAME: Final = "*"  # matches the same file of another size
+# Bytes of an array; as much as is coded at once.  Larger ones mix what helps with what does not: of
+# a checkpoint whose moments come first no weight was coded against its last version.  Smaller ones
+# cut more chunks short.
+_PIECE: Final = 16 << 20
+_NAME: Final = "*"  # and the number of the piece: matches the same file of another size
 
 # Half-precision numbers are tried as bfloat16 first: as such, binary16 seems spread eight times as
 # wide, for three bits of its mantissa are taken for the exponent's.
@@ -50,22 +64,40 @@ class _Guess(NamedTuple):
 
 
 def parse(source: Bytes) -> list[Array]:
-    """Return one array that is nearly all of *source*, none if it is not made of floats."""
+    """Return arrays that are together nearly all of *source*, none if it is not made of floats."""
     if source.size < _SMALLEST:
         return []
+    check(source.size <= MAX_ARRAYS * _PIECE, "too many pieces")
     step = (source.size - _BLOCK) // (_BLOCKS - 1) // _WIDEST * _WIDEST
     blocks = (read_exactly(source, step * i, step * i + _BLOCK) for i in range(_BLOCKS))
-    (guess, votes), *_ = Counter(map(_guess, blocks)).most_common(1)
-    if guess is None or votes < _AGREE:
+    said = [_guess(block) for block in blocks if _speaks(block)]
+    if len(said) < _SPEAK:
+        return []
+    (guess, votes), *_ = Counter(said).most_common(1)
+    if guess is None or votes < _AGREE * len(said):
         return []
     element, phase = guess
-    numbers = (source.size - phase) // element.width
-    return [Array(phase, phase + numbers * element.width, element, _NAME, (numbers,))]
+    stop = source.size - (source.size - phase) % element.width
+    starts = range(phase, stop, _PIECE)
+    return [
+        _array(start, min(start + _PIECE, stop), element, number)
+        for number, start in enumerate(starts)
+    ]
+
+
+def _array(start: int, stop: int, element: Element, number: int) -> Array:
+    return Array(start, stop, element, f"{_NAME}{number}", ((stop - start) // element.width,))
+
+
+def _speaks(block: bytes) -> bool:
+    """Whether enough of *block* is not zero."""
+    return int(np.count_nonzero(np.frombuffer(block, "<u8"))) >= _TELLING
 
 
 def _guess(block: bytes) -> _Guess | None:
     """Say of what floats *block* is made, if it is."""
     octets = np.frombuffer(block, np.uint8).reshape(-1, _WIDEST)
+    octets = octets[octets.any(axis=1)]
     histograms = np.stack([np.bincount(column, minlength=256) for column in octets.T])
     bits = _bits(histograms.sum(axis=0, keepdims=True))
     width = 1
