@@ -84,6 +84,12 @@ class Address:
             )
         _check_path(self.path)
 
+    def __repr__(self) -> str:
+        # What was refused shows up in tracebacks with locals, and may hold a password.
+        if _AUTHORITY.match(self.authority) is None:
+            return "Address(...)"
+        return f"Address({self.scheme!r}, {self.authority!r}, {self.path!r})"
+
     def __str__(self) -> str:
         slashes = f"//{self.authority}" if self.authority or self.scheme == FILE else ""
         return f"vault-{self.scheme}:{slashes}{quote(self.path)}"
@@ -196,5 +202,6 @@ def _collapse(path: str) -> str:
 
 def _shown(text: str) -> str:
     """Return *text* for a message: short, and without what may be credentials."""
-    shown = re.sub(r"//[^/]*@", "//...@", text)
+    # A password may have a slash in it; what follows a '?' or '#' may be a token.
+    shown = re.sub(r"([?#]).*", r"\1...", re.sub(r"//.*@", "//...@", text), flags=re.DOTALL)
     return repr(shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "...")

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum, auto
+from html import escape
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Self
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 60  # seconds for the server behind
 # Hops say these to each other; they are not passed on.
 _OF_A_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
-_ERROR: Final = b"<Error><Code>Planned</Code><Message>a planned fault</Message></Error>"
 
 
 class Trouble(Enum):
@@ -38,7 +38,8 @@ class Trouble(Enum):
     LATE = auto()  # the server did it, and its answer comes after `Mishap.seconds`
     LOST = auto()  # the server did it, and its answer never comes: the connection ends
     TRUNCATED = auto()  # the server did it, and half the body of its answer comes
-    RESET = auto()  # the server never saw it
+    RESET = auto()  # the server never saw it: the connection is reset
+    SILENT = auto()  # the server never saw it, and nothing is answered until the client gives up
     REFUSED = auto()  # the server never saw it, and `Mishap.status` is answered
 
 
@@ -53,6 +54,7 @@ class Mishap:
         method: Only requests by this method, any if empty.
         part: Only paths that have this in them.
         status: What a refusal says.
+        code: S3's word for it.  Like AWS, a refusal repeats the request that was signed.
         seconds: How late.
     """
 
@@ -62,6 +64,7 @@ class Mishap:
     method: str = ""
     part: str = ""
     status: int = 503
+    code: str = "Planned"
     seconds: float = 0.0
 
     def fits(self, method: str, path: str) -> bool:
@@ -175,7 +178,12 @@ class _Handler(BaseHTTPRequestHandler):
         if trouble is Trouble.RESET:
             self._hang_up(rudely=True)
         elif mishap and trouble is Trouble.REFUSED:
-            self._answer(mishap.status, [], _ERROR, str(len(_ERROR)))
+            refusal = _refusal(mishap.code, str(self.headers))
+            self._answer(mishap.status, [], refusal, str(len(refusal)))
+        elif trouble is Trouble.SILENT:
+            self.connection.settimeout(_PATIENCE)
+            self.connection.recv(1)
+            self._hang_up(rudely=False)
         else:
             self._answer_of_server(body, mishap)
 
@@ -215,8 +223,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hang_up(self, *, rudely: bool) -> None:
         self.close_connection = True
-        if rudely:  # so that the client is sent a reset instead of an end
+        if rudely:
+            # Closed while it lingers, and before anything ends it, a connection is reset.
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            socket.close(self.connection.detach())
         else:
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _refusal(code: str, signed: str) -> bytes:
+    said = f"<Code>{code}</Code><Message>a planned fault</Message>"
+    return f"<Error>{said}<CanonicalRequest>{escape(signed)}</CanonicalRequest></Error>".encode()

@@ -211,7 +211,10 @@ class FsspecStore:
         except VaultError:
             raise
         except Exception as cause:
-            raise StorageError(f"cannot open {self.uri}: {cause}") from cause
+            raise StorageError(
+                f"cannot open {self.uri}: {str(cause).rstrip('.')}. Look at the account's settings "
+                "(AZURE_STORAGE_*, GOOGLE_APPLICATION_CREDENTIALS)"
+            ) from cause
 
     def _settings(self) -> dict[str, object]:
         if self._address.scheme == "gs":
@@ -239,13 +242,20 @@ def _meaning(cause: Exception, failed: str) -> VaultError:
         return NotFoundError(f"{failed}: there is none")
     if isinstance(cause, FileExistsError):
         return ConflictError(f"{failed}: it exists already. Read it and compare")
-    said = f"{failed}: {str(cause).partition(chr(10))[0] or type(cause).__name__}."
+    why = str(cause).partition(chr(10))[0].rstrip(".") or type(cause).__name__
+    if isinstance(cause, TimeoutError):
+        why = "no answer in time. Look at the account's name and at the network"
+    said = f"{failed}: {why}."
     if status == _PAST_END:
         return _PastEnd(said)
     if status in _DENIED or isinstance(cause, PermissionError):
-        return PermissionDeniedError(f"{said} Give this identity the right to, or use another")
+        return PermissionDeniedError(
+            f"{said} Give this identity the right to, or look at its key, token and clock."
+        )
     unanswered = status == 0 and not isinstance(cause, (ValueError, TypeError))
-    return Transient(said) if unanswered or status in TRANSIENT_STATUSES else StorageError(said)
+    if unanswered or status in TRANSIENT_STATUSES:
+        return Transient(said)
+    return StorageError(f"{said} Look at the settings of the account; trying again is safe.")
 
 
 def _status(cause: Exception) -> int:

@@ -68,6 +68,16 @@ class Patience:
     silence: float = 30
     request: float = 300
 
+    @property
+    def longest(self) -> float:
+        """What one operation of a store takes at most, all tries and the waits between included.
+
+        >>> Patience().longest
+        360
+        """
+        tried = self.tries * self.request + (self.tries - 1) * self.longest_wait
+        return min(self.total + self.request, tried)
+
 
 def persist(attempt: Callable[[], T], patience: Patience) -> T:
     """Return what *attempt* returns, trying again while it raises `Transient`.

@@ -26,7 +26,13 @@ from mlflow_vault.errors import NotFoundError, StorageError
 from mlflow_vault.store.keys import check_key, check_prefix, check_span
 from mlflow_vault.store.protocol import Folder, Stat
 from mlflow_vault.store.remote.retries import Patience, persist
-from mlflow_vault.store.remote.s3_answers import NOT_IMPLEMENTED, PAST_END, Refused, meaning
+from mlflow_vault.store.remote.s3_answers import (
+    NOT_IMPLEMENTED,
+    PAST_END,
+    Refused,
+    meaning,
+    shortened,
+)
 from mlflow_vault.store.remote.s3_buckets import Buckets, open_buckets, refuse_forks
 from mlflow_vault.store.remote.s3_settings import read_settings
 from mlflow_vault.store.remote.together import put_together
@@ -230,7 +236,7 @@ class S3Store:
             try:
                 return request(buckets)
             except (BaseError, OSError) as cause:
-                raise meaning(cause, action, permission) from cause
+                raise meaning(cause, action, permission) from shortened(cause)
 
         return persist(attempt, self._patience)
 

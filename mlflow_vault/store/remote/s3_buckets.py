@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from obstore.exceptions import BaseError
 from obstore.store import S3Store as Bucket
 
-from mlflow_vault.errors import StorageError
+from mlflow_vault.errors import InvalidInputError, StorageError
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
@@ -49,7 +50,11 @@ def refuse_forks(action: str) -> None:
 
 
 def open_buckets(bucket: str, settings: S3Settings, patience: Patience) -> Buckets:
-    """Open *bucket*, without a request."""
+    """Open *bucket*, without a request.
+
+    Raises:
+        InvalidInputError: A setting cannot be used.
+    """
     config: S3Config = {
         "region": settings.region,
         "virtual_hosted_style_request": settings.virtual,
@@ -69,13 +74,20 @@ def open_buckets(bucket: str, settings: S3Settings, patience: Patience) -> Bucke
         options["root_certificate"] = settings.certificates
 
     def opened(config: S3Config, options: ClientConfig) -> Bucket:
-        return Bucket(
-            bucket,
-            config=config,
-            client_options=options,
-            retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
-            credential_provider=settings.credentials,
-        )
+        try:
+            return Bucket(
+                bucket,
+                config=config,
+                client_options=options,
+                retry_config={"max_retries": 0, "retry_timeout": timedelta(0)},
+                credential_provider=settings.credentials,
+            )
+        except (BaseError, ValueError) as cause:
+            why = str(cause).partition("\n")[0].rstrip(".")
+            what = "AWS_CA_BUNDLE" if "ertificate" in str(cause) else "AWS_* and MLFLOW_S3_*"
+            raise InvalidInputError(
+                f"the bucket {bucket} cannot be opened as is set: {why}. Look at {what}"
+            ) from cause
 
     uploads = settings.uploads
     reading: ClientConfig = {

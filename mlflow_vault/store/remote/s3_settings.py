@@ -16,11 +16,11 @@ against the digest that is signed with it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False, "": False}
 # botocore renews what expires within ten minutes, so what it gave is good for five.
 _LIFETIME: Final = timedelta(minutes=5)
+# A port, a path, an address of either kind: whatever else stands in a URL, obstore panics at.
+_ENDPOINT: Final = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?\Z"
+)
+_MOST_PORTS: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class SigningKeys:
     def __call__(self) -> S3Credential:
         """Return keys that are good for some minutes."""
         keys = self._credentials.get_frozen_credentials()
+        _check_header("AWS_ACCESS_KEY_ID", keys.access_key or "")
+        _check_header("AWS_SESSION_TOKEN", keys.token or "")
         return {
             "access_key_id": keys.access_key or "",
             "secret_access_key": keys.secret_key or "",
@@ -99,6 +106,7 @@ def read_settings(environment: Mapping[str, str], bucket: str) -> S3Settings:
         or profile.get("region")
         or "us-east-1"
     )
+    _check_header("AWS_DEFAULT_REGION", region)
     endpoint = _endpoint(environment, session)
     virtual = _is_virtual(environment, profile, bucket, endpoint)
     if endpoint is None:
@@ -107,7 +115,8 @@ def read_settings(environment: Mapping[str, str], bucket: str) -> S3Settings:
             endpoint = f"https://s3.{region}.amazonaws.com.cn"
     if endpoint is not None and virtual:
         endpoint = endpoint.replace("://", f"://{bucket}.", 1)
-    owner = environment.get("MLFLOW_S3_EXPECTED_BUCKET_OWNER")
+    owner = environment.get("MLFLOW_S3_EXPECTED_BUCKET_OWNER", "")
+    _check_header("MLFLOW_S3_EXPECTED_BUCKET_OWNER", owner)
     return S3Settings(
         endpoint=endpoint,
         region=region,
@@ -129,14 +138,22 @@ def _session(environment: Mapping[str, str]) -> Session:
     ):
         if environment.get(variable):
             session.set_config_variable(setting, environment[variable])
-    key, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
-    if key and secret:
-        session.set_credentials(key, secret, environment.get("AWS_SESSION_TOKEN"))
+    _set_credentials(environment, session)
     try:
         session.get_scoped_config()
     except BotoCoreError as cause:
         raise InvalidInputError(f"AWS's settings cannot be read: {cause}") from cause
     return session
+
+
+def _set_credentials(environment: Mapping[str, str], session: Session) -> None:
+    key, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
+    token = environment.get("AWS_SESSION_TOKEN")
+    _check_header("AWS_ACCESS_KEY_ID", key or "")
+    _check_header("AWS_SECRET_ACCESS_KEY", secret or "")
+    _check_header("AWS_SESSION_TOKEN", token or "")
+    if key and secret:
+        session.set_credentials(key, secret, token)
 
 
 def _credentials(environment: Mapping[str, str], session: Session) -> SigningKeys | None:
@@ -177,13 +194,26 @@ def _endpoint(environment: Mapping[str, str], session: Session) -> str | None:
         )
     if not found:
         return None
-    parts = urlsplit(found)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+    matched = _ENDPOINT.match(found)
+    if matched is None or int((matched[2] or ":0")[1:]) > _MOST_PORTS:
         # Not repeated: it may hold a password.
         raise InvalidInputError(
             "the S3 endpoint that is set is no URL: write https://host or http://host:port"
         )
     return found.rstrip("/")
+
+
+def _check_header(name: str, value: str) -> None:
+    """Refuse what fits no header, such as the line's end that came along out of a file.
+
+    obstore panics at it, with what no `except Exception` catches.
+    """
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        # Not repeated: it may be a secret.
+        raise InvalidInputError(
+            f"{name} has a space or a line's end around it, or a letter that fits no header: "
+            "set it without"
+        )
 
 
 def _is_virtual(
@@ -225,12 +255,15 @@ def _certificates(environment: Mapping[str, str], profile: dict[str, Any]) -> by
     if not path:
         return b""
     try:
-        return Path(path).expanduser().read_bytes()
+        found = Path(path).expanduser().read_bytes()
     except OSError as cause:
         raise InvalidInputError(
             f"the certificates at {path} (AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE) cannot be read: "
             f"{cause.strerror}"
         ) from cause
+    if not found:
+        raise InvalidInputError(f"there are no certificates in {path} (AWS_CA_BUNDLE)")
+    return found
 
 
 def _boolean(environment: Mapping[str, str], name: str) -> bool:

@@ -10,6 +10,7 @@ Pure: no I/O.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ _CONTENT_TYPE: Final = "ContentType"
 _METADATA: Final = "Metadata"
 _CHECKSUM: Final = "ChecksumAlgorithm"
 _KNOWN: Final = frozenset({*_HEADERS, _CONTENT_TYPE, _METADATA, _CHECKSUM})
+_METADATA_NAME: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _CHECKSUMS: Final = ("CRC64NVME", "SHA256")
 # From these classes an object must be restored, for hours, before it can be read.
 _FROZEN_CLASSES: Final = ("GLACIER", "DEEP_ARCHIVE")
@@ -86,6 +88,10 @@ def read_uploads(text: str) -> Uploads:
     if not isinstance(metadata, dict):
         raise InvalidInputError(f"{_NAME}: {_METADATA} is no JSON object")
     for name, value in metadata.items():
+        if _METADATA_NAME.match(name) is None:
+            raise InvalidInputError(
+                f"{_NAME}: {_METADATA}'s {name!r} fits no header: use a-z, 0-9, -"
+            )
         headers[f"x-amz-meta-{name.lower()}"] = _value(f"{_METADATA}.{name}", value)
     return Uploads(
         headers,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
+import signal
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import adlfs
@@ -46,19 +47,20 @@ def azurite(
     """Azurite, with a container; its URL."""
     program = shutil.which("azurite-blob")
     if program is None:
-        pytest.fail(f"there is no azurite-blob: run {Path(__file__).parent}/install-debian.sh")
+        pytest.fail("there is no azurite-blob: use `nox -s servers`, or npm install -g azurite")
     folder, port = tmp_path_factory.mktemp("azurite"), free_port()
     command = [program, "--silent", "--location", str(folder), "--skipApiVersionCheck"]
     command += ["--disableTelemetry", "--blobHost", "127.0.0.1", "--blobPort", str(port)]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        # A group, as what is on PATH may be a script that starts the server.
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(url, lambda: process.poll() is None)
         adlfs.AzureBlobFileSystem(connection_string=connection(url)).mkdir(CONTAINER)
         yield url
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # nothing of it is kept
         process.wait(20)
 
 
