@@ -192,17 +192,9 @@ def export(
     except OSError as cause:
         raise StorageError(f"{destination} cannot be made: {cause.strerror}") from cause
     for name, target in targets(tree, path, destination):
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            clashes = target.is_dir()
-        except (FileExistsError, NotADirectoryError):
-            clashes = True
-        except OSError as cause:
-            raise StorageError(
-                f"{target.parent} cannot be made: {cause.strerror}; {files} files were written"
-            ) from cause
-        if clashes:
-            damaged.append(Damage(name, "a file and a folder share a name; export them apart"))
+        obstacle = _make_way(destination, target, files)
+        if obstacle:
+            damaged.append(Damage(name, obstacle))
             continue
         try:
             reader.read_to(name, target, progress)
@@ -216,6 +208,26 @@ def export(
     if path and not files and not damaged:
         raise NotFoundError(f"there is nothing at {path!r} to export")
     return Verification(files, size, tuple(damaged))
+
+
+def _make_way(destination: Path, target: Path, files: int) -> str:
+    """Make the folder that *target* needs below *destination*; return what stands in its way.
+
+    A link there is not followed: it may lead anywhere.
+    """
+    inner = target.relative_to(destination).parents
+    if any((destination / folder).is_symlink() for folder in inner if folder.name):
+        return "a link in the destination leads elsewhere; remove it and export again"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        clashes = target.is_dir()
+    except (FileExistsError, NotADirectoryError):
+        clashes = True
+    except OSError as cause:
+        raise StorageError(
+            f"{target.parent} cannot be made: {cause.strerror}; {files} files were written"
+        ) from cause
+    return "a file and a folder share a name; export them apart" if clashes else ""
 
 
 def _entries(store: Store) -> Iterator[tuple[Entry | None, int]]:

@@ -35,10 +35,11 @@ from mlflow_vault.plugin.streams import (
     SpoolLimit,
     read_in_thread,
 )
-from mlflow_vault.plugin.translate import translated
+from mlflow_vault.plugin.translate import translated, verify_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
+    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
     from mlflow_vault.vault import Vault
@@ -75,28 +76,32 @@ class VaultArtifactRepository(mlflow_repository.ArtifactRepository, _Streams):  
         self._uploads: dict[int, tuple[ThreadPoolExecutor, SpoolLimit]] = {}
         super().__init__(artifact_uri, tracking_uri, registry_uri)
 
+    def __repr__(self) -> str:
+        # MLflow's own names the tracking server too, whose URI may have a password in it.
+        return f"{type(self).__name__}({str(getattr(self, '_address', ''))!r})"
+
     # Where artifacts are.
 
     def log_artifact(self, local_file: str | Path, artifact_path: str | None = None) -> None:
         """Store *local_file* in the folder *artifact_path*, replacing what has its name."""
-        mlflow_repository.verify_artifact_path(artifact_path)
+        verify_path(artifact_path)
         if stat.S_ISDIR(os.stat(local_file).st_mode):  # noqa: PTH116 - MLflow passes str or Path
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(local_file))
-        with translated():
+        with self._translated():
             vault, root = self._vault_to_write()
             name = os.path.basename(local_file)  # noqa: PTH119 - as above
             vault.write_file(Path(local_file), _join(root, _relative(artifact_path), name))
 
     def log_artifacts(self, local_dir: str | Path, artifact_path: str | None = None) -> None:
         """Merge the files below *local_dir* into the folder *artifact_path*."""
-        mlflow_repository.verify_artifact_path(artifact_path)
-        with translated():
+        verify_path(artifact_path)
+        with self._translated():
             vault, root = self._vault_to_write()
             vault.write_folder(Path(local_dir), _join(root, _relative(artifact_path)))
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """Return what lies directly below *path*, sorted; nothing for a file."""
-        with translated():
+        with self._translated():
             relative = _relative(path)
             found = self._vault()
             if found is None:
@@ -126,7 +131,7 @@ class VaultArtifactRepository(mlflow_repository.ArtifactRepository, _Streams):  
         Sealed paths are kept with a warning rather than an error, because `mlflow gc`
         gives up on everything that is left at the first error.
         """
-        with translated():
+        with self._translated():
             relative = _relative(artifact_path)
             found = self._vault()
             if found is None:
@@ -161,9 +166,9 @@ class VaultArtifactRepository(mlflow_repository.ArtifactRepository, _Streams):  
         self, stream: BinaryIO, artifact_file_name: str, artifact_path: str | None = None
     ) -> None:
         """Store what *stream* yields as *artifact_file_name* in the folder *artifact_path*."""
-        mlflow_repository.verify_artifact_path(artifact_path)
+        verify_path(artifact_path)
         name = posixpath.basename(artifact_file_name)
-        with translated():
+        with self._translated():
             if not name:
                 raise InvalidInputError(f"{artifact_file_name!r} does not name a file")
             vault, root = self._vault_to_write()
@@ -179,7 +184,7 @@ class VaultArtifactRepository(mlflow_repository.ArtifactRepository, _Streams):  
         artifact_path: str | None = None,
     ) -> None:
         """Do `log_artifact_from_stream` with *chunks*, off the event loop."""
-        with translated():
+        with self._translated():
             threads, _ = self._upload_means()
 
         def read(stream: BinaryIO) -> None:
@@ -190,7 +195,7 @@ class VaultArtifactRepository(mlflow_repository.ArtifactRepository, _Streams):  
     # What MLflow's own methods build on.
 
     def _download_file(self, remote_file_path: str, local_path: str | Path) -> None:
-        with translated():
+        with self._translated():
             vault, below = self.place(remote_file_path)
             vault.read_file(below, Path(local_path))
 
@@ -257,9 +262,12 @@ class VaultArtifactRepository(mlflow_repository.ArtifactRepository, _Streams):  
         _logger.info("Made a vault at %s", root)
         return made
 
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._policy.hidden())
+
     def _stat(self, path: str) -> bool:
         """Return whether *path* is a folder; raise if there is no such artifact."""
-        with translated():
+        with self._translated():
             vault, below = self.place(path)
             item = vault.stat(below)
             if item is None:

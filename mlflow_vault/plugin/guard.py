@@ -18,9 +18,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from mlflow_vault.errors import InvalidInputError
-from mlflow_vault.store.address import Address
+from mlflow_vault.store.address import FILE, Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +84,14 @@ class HostPolicy:
         """Return the root of this server that *address* lies under, the innermost one."""
         root = _root_of(address, self.own)
         return None if root is None else str(root)
+
+    def hidden(self) -> tuple[str, ...]:
+        """Return where this server's own roots lie, in all spellings that a message may have."""
+        spelled = {str(root) for root in self.own}
+        for root in self.own:
+            if root.scheme == FILE:  # elsewhere the path alone says little and is often short
+                spelled |= {root.path, quote(root.path)}
+        return tuple(sorted(spelled, key=len, reverse=True))
 
 
 def _root_of(address: Address, roots: tuple[Address, ...]) -> Address | None:

@@ -38,6 +38,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mlflow_vault.errors import StorageError
 from mlflow_vault.plugin.artifact_repo import VaultArtifactRepository
+from mlflow_vault.plugin.guard import HostPolicy
 from mlflow_vault.plugin.translate import translated
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ async def answer(request: Request, wanted: Exception) -> Response:
 
 
 def _answer(request: Request, wanted: Streaming) -> Response:
-    with translated():
+    with translated(HostPolicy.from_environment(os.environ).hidden()):
         entry = wanted.vault.entry(wanted.path)
         tag = f'"{entry.digest}"'
         headers = {

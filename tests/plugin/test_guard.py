@@ -94,3 +94,18 @@ def test_other_servers() -> None:
 
     with pytest.raises(InvalidInputError, match="MLFLOW_VAULT_ALLOWED_ROOTS"):
         policy.check("vault-file:///srv/ml")
+
+
+def test_hidden() -> None:
+    """What a server must not tell is where its own roots lie, the longest spelling first."""
+    policy = HostPolicy.from_environment(
+        SERVER | {"_MLFLOW_SERVER_ARTIFACT_ROOT": "vault-file:///srv/m%20l"}
+    )
+
+    assert policy.hidden() == (
+        "vault-memory://store/ml/inner",
+        "vault-file:///srv/m%20l",
+        "/srv/m%20l",
+        "/srv/m l",
+    )
+    assert HostPolicy.from_environment({}).hidden() == ()

@@ -6,7 +6,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from mlflow_vault import errors
-from mlflow_vault.plugin.translate import SpoolFullError, translated
+from mlflow_vault.plugin.translate import SpoolFullError, translated, verify_path
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,27 @@ def test_the_rest_passes() -> None:
 def test_no_room() -> None:
     """Too many unfinished uploads are a 507."""
     assert SpoolFullError("x").get_http_status_code() == 507
+
+
+def test_hidden_locations(caplog: pytest.LogCaptureFixture) -> None:
+    """A message leaves out what a client may not know; of a failure the log has it."""
+    hidden = ("vault-file:///srv/ml", "/srv/ml")
+
+    with pytest.raises(MlflowException) as missing, translated(hidden):
+        raise errors.NotFoundError("nothing at x in vault-file:///srv/ml")
+    assert caplog.text == ""
+    with pytest.raises(MlflowException) as broken, translated(hidden):
+        raise errors.StorageError("/srv/ml/packs/aa cannot be read")
+
+    assert missing.value.message == "nothing at x in [artifact root]"
+    assert broken.value.message == "[artifact root]/packs/aa cannot be read"
+    assert "/srv/ml/packs/aa" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["..;/a", "../a", "/a", "a//b"])
+def test_paths_that_mlflow_refuses(path: str) -> None:
+    """A path that MLflow refuses is the client's mistake, and not to be tried again."""
+    with pytest.raises(MlflowException) as error:
+        verify_path(path)
+
+    assert error.value.get_http_status_code() == 400

@@ -7,18 +7,24 @@
 
 Each has a database, a temporary folder and a port of its own, and starts once for all tests
 that ask for it.
+
+Their environment holds credentials for object stores, all of which are a trap: whoever
+makes a server open a bucket is seen there (`attacking`).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # Before 3.15 MLflow's server cannot stream.
-collect_ignore = [] if hasattr(artifact_repo, "StreamUploadMixin") else ["test_streaming.py"]
+collect_ignore = (
+    []
+    if hasattr(artifact_repo, "StreamUploadMixin")
+    else ["test_streaming.py", "test_hostile_clients.py"]
+)
 PATIENCE = 120.0  # seconds a server may take to start: it makes its database first
 SPOOL_LIMIT = 80 << 20
 # MLflow warns about its own future; what is ours still raises.
@@ -48,6 +58,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings(f"ignore::{kind}"))
 
 
+def loaded(name: str) -> Any:
+    """Load a module that lies beside this one: test folders are no packages."""
+    spec = importlib.util.spec_from_file_location(f"tracking_{name}", HERE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HERE = Path(__file__).parent
+attacking = loaded("attacking")
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server.
@@ -56,10 +80,12 @@ class Server:
         url: Where it listens.
         folder: Holds its ``root`` and ``destination``, their neighbour ``other`` that it may
             not open, ``allowed`` that it may, and its ``tmp``.
+        group: The number of the process group that it and its workers are.
     """
 
     url: str
     folder: Path
+    group: int = 0
 
     def vault(self, name: str) -> str:
         """Return the URI of one of its folders as a vault's."""
@@ -93,7 +119,37 @@ class Server:
         return self.experiment(f"mlflow-artifacts:/{secrets.randbelow(10**9)}")
 
 
-def start(folder: Path, *options: str) -> tuple[Server, subprocess.Popen[bytes]]:
+@pytest.fixture(scope="session")
+def trap() -> Iterator[Any]:
+    """The trap, listening."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = attacking.Trap(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        threading.Thread(target=found.listen, args=(listener,), daemon=True).start()
+        yield found
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(scope="session")
+def doors() -> dict[str, Any]:
+    """All that can name a place: `doors.toml`."""
+    return tomllib.loads((HERE / "doors.toml").read_text())
+
+
+@pytest.fixture(scope="session")
+def attack() -> Any:
+    """What attacks a server: the module `attacking`."""
+    return attacking
+
+
+@pytest.fixture(params=["plain", "streaming"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each of the servers, with what it must not open beside its roots."""
+    found: Server = request.getfixturevalue(f"{request.param}_server")
+    attacking.surround(found)
+    return found
+
+
+def start(folder: Path, trap: Any, *options: str) -> tuple[Server, subprocess.Popen[bytes]]:
     """Start a server; it is not ready yet."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -102,10 +158,11 @@ def start(folder: Path, *options: str) -> tuple[Server, subprocess.Popen[bytes]]
     (folder / "tmp").mkdir()
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_VAULT_ALLOWED_ROOTS": server.vault("allowed"),
+        "MLFLOW_VAULT_ALLOWED_ROOTS": f"{server.vault('allowed')},vault-s3://allowed/team",
         "MLFLOW_VAULT_SPOOL_LIMIT": str(SPOOL_LIMIT),
         "TMPDIR": str(folder / "tmp"),
         "PYTHONWARNINGS": "ignore",
+        **trap.settings(),
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1", *options]
@@ -120,7 +177,7 @@ def start(folder: Path, *options: str) -> tuple[Server, subprocess.Popen[bytes]]
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return server, process
+    return replace(server, group=process.pid), process
 
 
 def wait(server: Server, process: subprocess.Popen[bytes]) -> None:
@@ -146,16 +203,16 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def plain_server(tmp_path_factory: pytest.TempPathFactory, trap: Any) -> Iterator[Server]:
     """The ordinary server, up."""
     folder = tmp_path_factory.mktemp("plain")
-    yield from running(folder, "--default-artifact-root", f"vault-file://{folder}/root")
+    yield from running(folder, trap, "--default-artifact-root", f"vault-file://{folder}/root")
 
 
 @pytest.fixture(scope="session")
-def streaming_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def streaming_server(tmp_path_factory: pytest.TempPathFactory, trap: Any) -> Iterator[Server]:
     """The streaming server, up."""
-    yield from running(tmp_path_factory.mktemp("streaming"), "--app-name", "vault")
+    yield from running(tmp_path_factory.mktemp("streaming"), trap, "--app-name", "vault")
 
 
 @pytest.fixture
@@ -170,9 +227,9 @@ def streaming(streaming_server: Server) -> Iterator[Server]:
     yield from pointed(streaming_server)
 
 
-def running(folder: Path, *options: str) -> Iterator[Server]:
+def running(folder: Path, trap: Any, *options: str) -> Iterator[Server]:
     """Yield a server as long as it is wanted."""
-    server, process = start(folder, *options)
+    server, process = start(folder, trap, *options)
     try:
         wait(server, process)
         yield server

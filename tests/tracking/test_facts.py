@@ -39,3 +39,33 @@ def test_names_kept(plain: Any, tmp_path: Path, name: str) -> None:
     assert plain.url
     assert found is not None
     assert list(found[0].walk(found[1])) == [f"{found[1]}/{name}"]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_local_locations(plain: Any, tmp_path: Path, scheme: str) -> None:
+    """A stock server opens a local folder that a client names; that scheme is not ours."""
+    experiment = plain.experiment(f"{scheme}{tmp_path}")
+    run = plain.call("runs/create", experiment_id=experiment).json()["run"]["info"]["run_id"]
+    (tmp_path / run / "artifacts").mkdir(parents=True)
+    (tmp_path / run / "artifacts" / "a.txt").write_text("on the server")
+
+    got = plain.ask("GET", f"/get-artifact?run_uuid={run}&path=a.txt")
+
+    assert got.text == "on the server"
+
+
+def test_other_experiments(plain: Any) -> None:
+    """Below the server's own root, an experiment may lie in the folder of another one."""
+    with mlflow.start_run(experiment_id="0") as run:
+        mlflow.log_text("of the first", "a.txt")
+    other = plain.experiment(run.info.artifact_uri)
+    made = plain.call("runs/create", experiment_id=other).json()["run"]["info"]["run_id"]
+    name = secrets.token_hex(8)
+    plain.call("registered-models/create", name=name)
+    plain.call("model-versions/create", name=name, source=run.info.artifact_uri)
+
+    listed = plain.ask("GET", f"/api/2.0/mlflow/artifacts/list?run_id={made}")
+    got = plain.ask("GET", f"/model-versions/get-artifact?name={name}&version=1&path=a.txt")
+
+    assert listed.ok
+    assert got.text == "of the first"
