@@ -3,8 +3,9 @@
 - ``nox``: lint, types, tests, docs: what has to pass.
 - ``nox -s oldest``: the plugin against the oldest MLflow we claim.
 - ``nox -s servers``: real object stores, databases and tracking servers; installs them, as root.
+- ``nox -s fuzz``: what parses bytes, fed by a fuzzer; Linux, takes twenty minutes.
 - ``nox -s bench``: stored bytes against peers; takes half an hour.
-- ``nox -s flavours``: what each MLflow flavour costs; takes gigabytes and an hour.
+- ``nox -s flavours``: what each MLflow flavour costs; takes gigabytes and 15 minutes.
 - ``nox -s build``: wheel and sdist, looked at.
 """
 
@@ -59,16 +60,21 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def servers(session: nox.Session) -> None:
     """What needs more than a disk: object stores, databases and tracking servers of its own."""
-    session.run("sh", "tests/servers/install-debian.sh", external=True)
+    session.run_install("sh", "tests/servers/install-debian.sh", external=True)
     _groups(session, "test", "servers")
     session.install("-e", ".[server,s3,az]")
     here = session.virtualenv.location
     if not Path(session.bin, "azurite-blob").exists():
         npm = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--global")
-        session.run(*npm, "--prefix", here, AZURITE)
+        session.run_install(*npm, "--prefix", here, AZURITE)
     # Interrupted, pytest stops the servers; nox waits for that.
-    patience = {"interrupt_timeout": 60.0, "terminate_timeout": 30.0}
-    session.run("pytest", "tests/servers", *session.posargs, **patience)
+    session.run(
+        "pytest",
+        "tests/servers",
+        *session.posargs,
+        interrupt_timeout=60.0,
+        terminate_timeout=30.0,
+    )
 
 
 @nox.session
@@ -88,9 +94,17 @@ def oldest(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Every example in docstrings and docs runs."""
     _groups(session, "test")
-    session.install("-e", ".[server,s3]")
+    session.install("-e", ".[server,s3,fast]")
     session.run("pytest", "--doctest-modules", "mlflow_vault")
     session.run("pytest", "--doctest-glob=*.md", "docs", "README.md")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Inputs that a fuzzer makes up, a minute for each parser; ``-- --seconds 5 --only entry``."""
+    _groups(session, "fuzz")
+    session.install("-e", ".")
+    session.run("python", "tests/fuzz/run.py", *session.posargs)
 
 
 @nox.session

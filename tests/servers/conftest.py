@@ -231,7 +231,7 @@ def address() -> Address:
     return Address("s3", BUCKET, f"/{secrets.token_hex(6)}/é %41+b")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Callable[[str], dict[str, str]]:
     """Return what a user sets for the server at a URL."""
     return lambda url: {

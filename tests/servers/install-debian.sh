@@ -1,13 +1,41 @@
 #!/bin/sh
-# Installs the servers that these tests start, on Debian or Ubuntu.  As root.
+# Installs the servers that these tests start, on a Debian 12 or Ubuntu that may have nothing yet.
+#
+# Installs what is missing only, so that with everything there it is done at once; `nox -s servers`
+# runs it each time.  Without root, or on another system, it says what is missing.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-has() { command -v "$1" >/dev/null; }
-if ! { has radosgw && has ceph-mon && has ceph-osd && has ceph && has monmaptool; }; then
-  apt-get update -q
-  apt-get install -q -y --no-install-recommends radosgw ceph-mon ceph-osd ceph-common
+
+has() {
+  for program in "$@"; do
+    command -v "$program" >/dev/null || return 1
+  done
+}
+# What lies on PATH as `postgres` may be anything: the tests start Debian's, which does not.
+has_postgresql() {
+  for program in /usr/lib/postgresql/*/bin/postgres; do
+    [ -x "$program" ] && return 0
+  done
+  return 1
+}
+
+packages=""
+has radosgw radosgw-admin ceph ceph-authtool ceph-mon ceph-osd monmaptool ||
+  packages="radosgw ceph-mon ceph-osd ceph-common"
+has_postgresql || packages="$packages postgresql"
+[ -n "$packages" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
+  echo "tests/servers needs programs that are not here; in Debian they are in: $packages" >&2
+  echo "On Debian or Ubuntu, as root: sh $0" >&2
+  exit 1
 fi
-if ! has azurite-blob; then
-  has npm || apt-get install -q -y --no-install-recommends npm
-  npm install --global --no-audit --no-fund azurite@3.37.0
+# The programs only: no cluster of the package's own, made and started as a service.
+settings=/etc/postgresql-common/createcluster.conf
+if ! has_postgresql && [ ! -e "$settings" ]; then
+  mkdir -p "${settings%/*}"
+  echo "create_main_cluster = false" >"$settings"
 fi
+apt-get update -q
+# shellcheck disable=SC2086 - words
+apt-get install -q -y --no-install-recommends $packages
