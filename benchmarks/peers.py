@@ -21,11 +21,11 @@ import numpy as np
 import zstandard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
-    from histories import History
+    from histories.recipe import History
 
     Bytes = npt.NDArray[np.uint8]
 
@@ -44,19 +44,23 @@ def staged(history: History, folder: Path) -> Iterator[tuple[int, Path]]:
     folder.mkdir(parents=True)
     copy = folder / history.recipe.file_name
     for version, path in enumerate(history.paths):
-        shutil.copyfile(path, copy)
+        if path.is_dir():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(path, copy, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(path, copy)
         yield version, copy
 
 
-def borg_bytes(history: History, folder: Path) -> int:
-    """Return the bytes of a borg repository that holds every version."""
-    repository = folder / "borg"
+def borg_bytes(history: History, folder: Path, settings: Sequence[str] = BORG_SETTINGS) -> int:
+    """Return the bytes of a borg repository that holds every version, made with *settings*."""
+    repository = folder / f"borg-{settings[-1]}"
     world = {**os.environ, "BORG_BASE_DIR": str(folder / "borg-home")}
     world["BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"] = "yes"
     _run(["borg", "init", "-e", "none", str(repository)], folder, world)
-    for version, copy in staged(history, folder / "borg-source"):
+    for version, copy in staged(history, folder / f"source-{repository.name}"):
         archive = f"{repository}::v{version}"
-        _run(["borg", "create", *BORG_SETTINGS, archive, copy.name], copy.parent, world)
+        _run(["borg", "create", *settings, archive, copy.name], copy.parent, world)
     return bytes_below(repository)
 
 

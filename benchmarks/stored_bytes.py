@@ -16,6 +16,7 @@ import argparse
 import filecmp
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -24,7 +25,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from histories import DEFAULT_CACHE, RECIPES, History, Workshop, ensure
+from histories.catalogue import RECIPES, REPORTS, ensure
+from histories.recipe import DEFAULT_CACHE, History, Workshop, files
 from peers import (
     BORG_SETTINGS,
     borg_bytes,
@@ -39,8 +41,9 @@ from report import AGAINST_XOR, Row, markdown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RESULTS: Final = Path(__file__).parent / "results" / "stored-bytes.md"
+RESULTS: Final = Path(__file__).parent / "results"
 FOLDER: Final = "model"  # the artifact path that every version is logged under
+TITLES: Final = {"stored-bytes": "Stored bytes", "formats": "Stored bytes of other formats"}
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -63,13 +66,13 @@ def make_experiment(tracking: str, name: str, vault: Path) -> str:
     return str(mlflow.create_experiment(name, artifact_location=f"vault-file://{vault}"))
 
 
-def log_version(tracking: str, experiment: str, file: Path) -> str:
-    """Log *file* in a run of its own and return the run's id."""
+def log_version(tracking: str, experiment: str, version: Path) -> str:
+    """Log *version*, a file or a folder, in a run of its own and return the run's id."""
     import mlflow  # noqa: PLC0415 - in a process of its own
 
     mlflow.set_tracking_uri(tracking)
     with mlflow.start_run(experiment_id=experiment) as run:
-        mlflow.log_artifact(str(file), FOLDER)
+        mlflow.log_artifact(str(version), FOLDER)
         return str(run.info.run_id)
 
 
@@ -81,6 +84,15 @@ def download_version(tracking: str, run: str, name: str, folder: Path) -> Path:
     wanted = f"{FOLDER}/{name}"
     return Path(
         mlflow.artifacts.download_artifacts(run_id=run, artifact_path=wanted, dst_path=str(folder))
+    )
+
+
+def same(logged: Path, back: Path) -> bool:
+    """Whether two files, or all files of two folders, have the same names and bytes."""
+    pairs = [(path.relative_to(logged), path) for path in files(logged)]
+    names = [path.relative_to(back) for path in files(back)]
+    return [name for name, _ in pairs] == names and all(
+        filecmp.cmp(path, back / name, shallow=False) for name, path in pairs
     )
 
 
@@ -103,9 +115,9 @@ def through_vault(history: History, folder: Path) -> tuple[list[int], list[int]]
     for version, (run, logged) in enumerate(zip(runs, history.paths, strict=True)):
         name = history.recipe.file_name
         back = alone(download_version, tracking, run, name, folder / f"restored-{version}")
-        if not filecmp.cmp(logged, back, shallow=False):
+        if not same(logged, back):
             differing.append(version)
-        back.unlink()
+        shutil.rmtree(folder / f"restored-{version}")
     return [after - before for before, after in pairwise(sizes)], differing
 
 
@@ -124,9 +136,10 @@ def measure(history: History, arguments: argparse.Namespace) -> Row:
     return row
 
 
-def settings(arguments: argparse.Namespace) -> list[str]:
-    """Return each peer's version and how it was set, one a line."""
-    lines = ["XOR: zstandard, per tensor the smaller of whole and 1 MiB pieces, no index counted"]
+def settings(arguments: argparse.Namespace, rows: list[Row]) -> list[str]:
+    """Return the version of each peer of *rows* and how it was set, one a line."""
+    pieces = "per tensor the smaller of whole and 1 MiB pieces, no index counted"
+    lines = [f"XOR: zstandard, {pieces}"] if any(row.children for row in rows) else []
     if arguments.restic:
         lines.insert(0, f"{tool_version('restic')}, repository format 2")
     if not arguments.skip_borg:
@@ -143,10 +156,17 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--model", type=Path, help="a folder of all-MiniLM-L6-v2")
     parser.add_argument("--only", choices=sorted(RECIPES), action="append", metavar="HISTORY")
+    parser.add_argument("--report", choices=sorted(REPORTS), help="the histories of one report")
     parser.add_argument("--skip-borg", action="store_true", help="measure without borg")
     parser.add_argument("--restic", action="store_true", help="measure restic too, for information")
-    parser.add_argument("--out", type=Path, help="the report; by default kept if all was measured")
+    parser.add_argument("--out", type=Path, help="one report over all that was measured")
     return parser.parse_args(words)
+
+
+def write(out: Path, title: str, rows: list[Row], arguments: argparse.Namespace) -> None:
+    """Write the report over *rows* to *out*."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(markdown(title, rows, settings(arguments, rows)), encoding="utf-8")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -154,15 +174,16 @@ def main(words: list[str] | None = None) -> int:
     arguments = parse(words)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     workshop = Workshop(arguments.cache, arguments.model)
-    wanted = arguments.only or list(RECIPES)
+    chosen = REPORTS.get(arguments.report, RECIPES)
+    wanted = arguments.only or list(chosen)
     rows = [measure(ensure(name, workshop), arguments) for name in wanted]
-    report = markdown(rows, settings(arguments))
-    print(report)
-    complete = set(wanted) == set(RECIPES) and not arguments.skip_borg
-    out = arguments.out or (RESULTS if complete else None)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(report, encoding="utf-8")
+    print(markdown("Stored bytes", rows, settings(arguments, rows)))
+    if arguments.out:
+        write(arguments.out, "Stored bytes", rows, arguments)
+    for name, recipes in REPORTS.items():
+        of_it = [row for row in rows if row.history.name in recipes]
+        if len(of_it) == len(recipes) and not (arguments.skip_borg or arguments.out):
+            write(RESULTS / f"{name}.md", TITLES[name], of_it, arguments)
     failures = [failure for row in rows for failure in row.failures]
     print("\n".join(failures) or "every bound kept, every byte restored")
     return 1 if failures else 0

@@ -12,27 +12,23 @@ with one set of versions trains the same bits again.  `histories` decides what i
 
 from __future__ import annotations
 
-import ast
 import os
 import random
-import re
-import sysconfig
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from histories.text import docstring_pairs
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 BATCH: Final = 16
 TOKENS: Final = 64
 TEMPERATURE: Final = 0.05
-SHORTEST_SUMMARY: Final = 30  # characters; shorter ones say too little to be found by
-LONGEST_SUMMARY: Final = 400
-NOT_DOCUMENTATION: Final = {"site-packages", "test", "tests", "idlelib", "lib2to3"}
 KINDS: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -115,27 +111,3 @@ class Trainer:
         mask = tokens["attention_mask"].unsqueeze(-1)
         pooled = (hidden * mask).sum(1) / mask.sum(1)
         return torch.nn.functional.normalize(pooled, dim=1)
-
-
-def docstring_pairs() -> list[tuple[str, str]]:
-    """Return (qualified name, summary) of the standard library's docstrings, in a fixed order."""
-    root = Path(sysconfig.get_paths()["stdlib"])
-    seen: dict[str, str] = {}
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if NOT_DOCUMENTATION.isdisjoint(relative.parts):
-            module = relative.with_suffix("").as_posix().replace("/", " ")
-            _collect(ast.parse(path.read_bytes()), module, seen)
-    return [(name, summary) for summary, name in seen.items()]
-
-
-def _collect(node: ast.AST, name: str, seen: dict[str, str]) -> None:
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        inner = f"{name} {child.name.replace('_', ' ').strip()}"
-        text = " ".join((ast.get_docstring(child) or "").split("\n\n")[0].split())
-        summary = re.split(r"(?<=[.!?])\s+", text)[0]
-        if len(summary) >= SHORTEST_SUMMARY:
-            seen.setdefault(summary[:LONGEST_SUMMARY], inner)
-        _collect(child, inner, seen)
