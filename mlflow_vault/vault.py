@@ -7,6 +7,7 @@ and after a fork; nothing is held between calls but what `vault.json` said.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -58,6 +59,7 @@ class Vault:
         self.identity = identity
         self._tree = Tree(store, world, seals)
         self._reader = Reader(store, world)
+        self._verifier = Reader(store, replace(world, cache=None))  # asks the store for every byte
         self._writer = Writer(store, identity, world, seals)
 
     def __repr__(self) -> str:
@@ -76,7 +78,7 @@ class Vault:
             NotFoundError: There is no vault.
             UnsupportedError: It needs a newer release, which the message names.
         """
-        return cls.at(open_store(Address.parse(uri)))
+        return cls.at(open_store(address := Address.parse(uri)), World.around(address))
 
     @classmethod
     def at(cls, store: Store, world: World | None = None) -> Vault:
@@ -95,7 +97,7 @@ class Vault:
         Raises:
             StorageError: The store cannot be written.
         """
-        return cls.init_at(open_store(Address.parse(uri)))
+        return cls.init_at(open_store(address := Address.parse(uri)), World.around(address))
 
     @classmethod
     def init_at(cls, store: Store, world: World | None = None) -> Vault:
@@ -122,7 +124,7 @@ class Vault:
             vault = _found.get(name)
             if vault is None:
                 try:
-                    vault = cls.at(open_store(place))
+                    vault = cls.at(open_store(place), World.around(place))
                 except NotFoundError:
                     continue
                 except PermissionDeniedError as error:
@@ -261,7 +263,7 @@ class Vault:
         Raises:
             StorageError: The store failed.
         """
-        return verify(self._tree, self._reader, layout.check_path(path), progress)
+        return verify(self._tree, self._verifier, layout.check_path(path), progress)
 
     def export(
         self, path: str, destination: Path, *, progress: Callable[[int], None] = lambda _: None

@@ -1,6 +1,7 @@
 """Rows to plain bytes: fetches payloads in few reads, decodes them, verifies every digest.
 
-Both ways use it: a reader for the chunks of a file, a writer for the bases of its deltas.
+Both ways use it: a reader for the chunks of a file, a writer for the bases of its deltas.  What
+the cache has is neither fetched nor decoded, and so are its bases.
 Memory is bounded by whoever asks: it holds what was prefetched until told to forget.
 """
 
@@ -16,9 +17,10 @@ from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.layout import pack_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from concurrent.futures import Executor
 
+    from mlflow_vault.engine.cache import Cache
     from mlflow_vault.format.rows import Row
     from mlflow_vault.store.protocol import Store
 
@@ -37,9 +39,10 @@ class Place(NamedTuple):
 class Payloads:
     """Fetched payloads and decoded bases of one table of rows."""
 
-    def __init__(self, store: Store, pool: Executor) -> None:
+    def __init__(self, store: Store, pool: Executor, cache: Cache | None = None) -> None:
         self._store = store
         self._pool = pool
+        self._cache = cache
         self._fetched: dict[Place, bytes] = {}
         self._plain: dict[Digest, bytes] = {}
 
@@ -48,15 +51,39 @@ class Payloads:
         self._fetched.clear()
         self._plain = {name: plain for name, plain in self._plain.items() if name in digests}
 
-    def fetch(self, rows: Iterable[Row]) -> None:
-        """Get the payloads of *rows* that are not here yet, joining near neighbours.
+    def fetch(self, rows: Iterable[Row], table: Sequence[Row]) -> None:
+        """Get what *rows*, whose bases are indexes into *table*, need and is not here yet.
 
         Raises:
             NotFoundError: A pack is gone.
             StorageError: The store failed.
         """
-        wanted = {place_of(row) for row in rows if row.digest not in self._plain}
-        wanted -= self._fetched.keys()
+        wanted: set[Place] = set()
+        level = {row.digest: row for row in rows}
+        while level:
+            missing = self._not_cached(
+                [row for row in level.values() if row.digest not in self._plain]
+            )
+            wanted |= {place_of(row) for row in missing}
+            level = {
+                needed.digest: needed
+                for row in missing
+                for needed in (table[part.row] for part in row.base)
+            }
+        self._get(wanted - self._fetched.keys())
+
+    def _not_cached(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """*rows* without those whose plain bytes the cache has, which are held from now on."""
+        cache = self._cache
+        if cache is None:
+            return rows
+        found = self._pool.map(lambda row: cache.get(row.digest, row.size), rows)
+        held = {row.digest: plain for row, plain in zip(rows, found, strict=True) if plain}
+        self._plain |= held
+        return [row for row in rows if row.digest not in held]
+
+    def _get(self, wanted: Collection[Place]) -> None:
+        """Read the payloads at *wanted*, joining near neighbours."""
         spans = [Span(pack_key(place.pack), place.start, place.stop) for place in wanted]
         reads = plan_reads(spans, max_gap=_MAX_GAP, max_read=_MAX_READ)
         bodies = list(self._pool.map(lambda read: self._store.get(*_args(read)), reads))
@@ -73,14 +100,15 @@ class Payloads:
     def decode_all(self, rows: Sequence[Row], table: Sequence[Row]) -> list[bytes]:
         """Return the plain bytes of *rows*, whose bases are indexes into *table*.
 
-        Everything needed must have been fetched: see `closure`.
+        They must have been fetched.
 
         Raises:
             CorruptionError: A payload does not decode to what its digest names.
         """
         levels = [{row.digest: row for row in rows}]
         while levels[-1]:
-            needed = (table[part.row] for row in levels[-1].values() for part in row.base)
+            coded = (row for row in levels[-1].values() if row.digest not in self._plain)
+            needed = (table[part.row] for row in coded for part in row.base)
             levels.append({row.digest: row for row in needed})
         for level in reversed(levels[1:]):  # the bases of bases come first
             waiting = [row for row in level.values() if row.digest not in self._plain]
@@ -108,6 +136,8 @@ class Payloads:
         found = Digest.of(plain)
         if found != row.digest:
             raise CorruptionError(key, f"{where} decodes to {found}")
+        if self._cache:
+            self._cache.put(row.digest, plain)
         return plain
 
 

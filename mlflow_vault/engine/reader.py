@@ -157,8 +157,8 @@ class Reader:
         with ThreadPoolExecutor(1, "vault-fetch") as fetcher:
 
             def fetch(window: Sequence[Row]) -> Payloads:
-                payloads = Payloads(self._store, pool)
-                payloads.fetch(closure(window, entry.rows))
+                payloads = Payloads(self._store, pool, self._world.cache)
+                payloads.fetch(window, entry.rows)
                 return payloads
 
             coming: Future[Payloads] | None = fetcher.submit(fetch, windows[0])

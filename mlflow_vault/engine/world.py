@@ -1,4 +1,4 @@
-"""What the engine takes from the world besides a store: randomness and time.
+"""What the engine takes from the world besides a store: randomness, time, a place for its cache.
 
 They are arguments, so that a test can hold them still.  Times decide how long we wait
 and in which order hints are tried, never whether data survives.
@@ -11,18 +11,30 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlflow_vault.engine.cache import Cache
+from mlflow_vault.store.address import FILE, MEMORY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mlflow_vault.store.address import Address
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Randomness, clocks and how many threads to use."""
+    """Randomness, clocks, how many threads to use, and where decoded chunks are kept, if at all."""
 
     random: Callable[[int], bytes] = os.urandom
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     threads: int = min(8, os.cpu_count() or 1)
+    cache: Cache | None = None
+
+    @classmethod
+    def around(cls, address: Address) -> World:
+        """The real world; with a cache for a vault that lies behind a network."""
+        local = address.scheme in {FILE, MEMORY}
+        return cls(cache=None if local else Cache.from_environment(os.environ))
 
     def transaction_id(self) -> str:
         """A new id: milliseconds, then 80 random bits, so that ids sort roughly by age."""

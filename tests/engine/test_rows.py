@@ -274,7 +274,7 @@ def test_payloads_are_forgotten(store: MemoryStore) -> None:
         payloads = Payloads(store, pool)
         needed = closure(rows, entry.rows)
 
-        payloads.fetch(needed)
+        payloads.fetch(rows, entry.rows)
         plain = payloads.decode_all(rows, entry.rows)
 
         assert b"".join(plain) == safetensors(_tuned(MODEL, 10))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.bases import DEEPEST, Base, Relative, inherited, pays, starts_over
-from mlflow_vault.engine.payloads import Payloads, closure
+from mlflow_vault.engine.payloads import Payloads
 from mlflow_vault.engine.write.encoding import Course, NewChunk, encode
 from mlflow_vault.engine.write.table import Table
 from mlflow_vault.errors import StorageError, VaultError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from mlflow_vault.engine.cache import Cache
     from mlflow_vault.engine.hints import Hints
     from mlflow_vault.engine.write.cutting import Chunk
     from mlflow_vault.engine.write.packer import Packer
@@ -47,6 +48,7 @@ class Shelf:
     transaction: Transaction
     packer: Packer
     hints: Hints
+    cache: Cache | None
     written: dict[Digest, tuple[Row, Sequence[Row]]] = field(default_factory=dict)
 
 
@@ -59,7 +61,7 @@ class FileCoder:
         self.table = Table()
         self._shelf = shelf
         self._relatives = relatives
-        self._payloads = Payloads(shelf.store, shelf.pool)
+        self._payloads = Payloads(shelf.store, shelf.pool, shelf.cache)
         self._courses = [Course(tensor) for tensor in tensors]
         self._matches = [relative.match(tensors) for relative in relatives]
         self._shift = 0  # how far content-cut bytes lie behind those of the first relative
@@ -220,11 +222,9 @@ class FileCoder:
         for base in bases:
             _, rows = tables.setdefault(id(base.table), (base.table, {}))
             rows.update((row.digest, row) for row in base.rows)
-        self._payloads.fetch(
-            needed for table, rows in tables.values() for needed in closure(rows.values(), table)
-        )
         plain: dict[Digest, bytes] = {}
         for table, rows in tables.values():
+            self._payloads.fetch(rows.values(), table)
             decoded = self._payloads.decode_all(list(rows.values()), table)
             plain.update(zip(rows, decoded, strict=True))
         return plain
@@ -280,3 +280,5 @@ class FileCoder:
         row = Row(item.digest, plain, coded.codec, pack, start, stored, tuple(parts))
         self.table.add(row)
         self._shelf.written[item.digest] = (row, self.table.rows)
+        if self._shelf.cache and not base:  # an anchor: what later versions are coded against
+            self._shelf.pool.submit(self._shelf.cache.put, item.digest, item.chunk.plain)

@@ -143,7 +143,7 @@ class Writer:
                 ThreadPoolExecutor(self._world.threads, "vault-code") as pool,
                 Packer(transaction, self._world) as packer,
             ):
-                shelf = Shelf(self._store, pool, transaction, packer, hints)
+                shelf = Shelf(self._store, pool, transaction, packer, hints, self._world.cache)
                 written = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
             etags = transaction.commit([entry for entry, _ in written])
