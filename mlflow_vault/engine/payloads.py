@@ -37,11 +37,18 @@ class Place(NamedTuple):
 
 
 class Payloads:
-    """Fetched payloads and decoded bases of one table of rows."""
+    """Fetched payloads and decoded bases of one table of rows.
 
-    def __init__(self, store: Store, pool: Executor, cache: Cache | None = None) -> None:
+    Threads that wait for a store are others than those that decode, and more: a store behind a
+    network gives each of many requests about as much as it gives one.
+    """
+
+    def __init__(
+        self, store: Store, pool: Executor, readers: Executor, cache: Cache | None = None
+    ) -> None:
         self._store = store
         self._pool = pool
+        self._readers = readers
         self._cache = cache
         self._fetched: dict[Place, bytes] = {}
         self._plain: dict[Digest, bytes] = {}
@@ -86,7 +93,7 @@ class Payloads:
         """Read the payloads at *wanted*, joining near neighbours."""
         spans = [Span(pack_key(place.pack), place.start, place.stop) for place in wanted]
         reads = plan_reads(spans, max_gap=_MAX_GAP, max_read=_MAX_READ)
-        bodies = list(self._pool.map(lambda read: self._store.get(*_args(read)), reads))
+        bodies = list(self._readers.map(lambda read: self._store.get(*_args(read)), reads))
         found = dict(zip(reads, bodies, strict=True))
         starts = sorted(found)
         for place, span in zip(wanted, spans, strict=True):

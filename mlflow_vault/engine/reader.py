@@ -11,7 +11,8 @@ import itertools
 import logging
 import os
 import secrets
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from mlflow_vault.store.protocol import Store
 
 _log = logging.getLogger(__name__)
-_WINDOW: Final = 32 * MIB  # plain bytes decoded at once; two windows are in flight
+_WINDOW: Final = 16 * MIB  # plain bytes decoded at once
+_AHEAD: Final = 2  # windows that are fetched while one is decoded
 _NAME: Final = 50  # characters of a name kept in its temporary's: 200 bytes of a disk's 255
 _TRIES: Final = 5  # times an entry that changes under a reader is read again
 
@@ -142,31 +144,37 @@ class Reader:
             return
         first, rows = _covering(entry, start, stop)
         skip, left = start - first, stop - start
-        with ThreadPoolExecutor(self._world.threads, "vault-read") as pool:
-            for plain in self._decoded(entry, rows, pool):
-                piece = plain[skip : skip + left]
-                skip = 0
-                left -= len(piece)
-                yield piece
+        for plain in self._decoded(entry, rows):
+            piece = plain[skip : skip + left]
+            skip = 0
+            left -= len(piece)
+            yield piece
 
-    def _decoded(
-        self, entry: Entry, rows: Sequence[Row], pool: ThreadPoolExecutor
-    ) -> Iterator[bytes]:
-        """Yield the plain chunks *rows*, fetching one window ahead."""
-        windows = list(_windows(rows, entry.rows))
-        with ThreadPoolExecutor(1, "vault-fetch") as fetcher:
+    def _decoded(self, entry: Entry, rows: Sequence[Row]) -> Iterator[bytes]:
+        """Yield the plain chunks *rows*, fetching windows ahead."""
+        with (
+            ThreadPoolExecutor(self._world.threads, "vault-read") as pool,
+            ThreadPoolExecutor(self._world.readers, "vault-fetch") as readers,
+            ThreadPoolExecutor(_AHEAD, "vault-plan") as planners,
+        ):
 
             def fetch(window: Sequence[Row]) -> Payloads:
-                payloads = Payloads(self._store, pool, self._world.cache)
+                payloads = Payloads(self._store, pool, readers, self._world.cache)
                 payloads.fetch(window, entry.rows)
                 return payloads
 
-            coming: Future[Payloads] | None = fetcher.submit(fetch, windows[0])
-            for index, window in enumerate(windows):
-                assert coming is not None  # noqa: S101 - set until the last window
-                payloads = coming.result()
-                more = index + 1 < len(windows)
-                coming = fetcher.submit(fetch, windows[index + 1]) if more else None
+            windows = _windows(rows, entry.rows)
+            coming = deque(
+                (window, planners.submit(fetch, window))
+                for window in itertools.islice(windows, _AHEAD)
+            )
+            while coming:
+                window, fetched = coming.popleft()
+                payloads = fetched.result()
+                coming.extend(
+                    (following, planners.submit(fetch, following))
+                    for following in itertools.islice(windows, 1)
+                )
                 yield from payloads.decode_all(window, entry.rows)
 
 

@@ -22,12 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Randomness, clocks, how many threads to use, and where decoded chunks are kept, if at all."""
+    """Randomness, clocks, threads, and where decoded chunks are kept, if at all.
+
+    Attributes:
+        random: Returns so many random bytes.
+        now: Seconds since 1970.
+        monotonic: Seconds since some moment.
+        threads: How many code and decode.
+        readers: How many wait for the store's bytes.
+        cache: Chunks that need not be fetched.
+    """
 
     random: Callable[[int], bytes] = os.urandom
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     threads: int = min(8, os.cpu_count() or 1)
+    readers: int = 8
     cache: Cache | None = None
 
     @classmethod

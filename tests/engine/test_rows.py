@@ -271,7 +271,7 @@ def test_payloads_are_forgotten(store: MemoryStore) -> None:
     entry = entry_of(store, NEXT)
     rows = [entry.rows[index] for index in entry.sequence]
     with ThreadPoolExecutor(2) as pool:
-        payloads = Payloads(store, pool)
+        payloads = Payloads(store, pool, pool)
         needed = closure(rows, entry.rows)
 
         payloads.fetch(rows, entry.rows)

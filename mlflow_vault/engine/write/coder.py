@@ -45,6 +45,7 @@ class Shelf:
 
     store: Store
     pool: Executor
+    readers: Executor
     transaction: Transaction
     packer: Packer
     hints: Hints
@@ -61,7 +62,7 @@ class FileCoder:
         self.table = Table()
         self._shelf = shelf
         self._relatives = relatives
-        self._payloads = Payloads(shelf.store, shelf.pool, shelf.cache)
+        self._payloads = Payloads(shelf.store, shelf.pool, shelf.readers, shelf.cache)
         self._courses = [Course(tensor) for tensor in tensors]
         self._matches = [relative.match(tensors) for relative in relatives]
         self._shift = 0  # how far content-cut bytes lie behind those of the first relative

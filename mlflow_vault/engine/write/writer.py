@@ -141,9 +141,11 @@ class Writer:
         try:
             with (
                 ThreadPoolExecutor(self._world.threads, "vault-code") as pool,
+                ThreadPoolExecutor(self._world.readers, "vault-fetch") as readers,
                 Packer(transaction, self._world) as packer,
             ):
-                shelf = Shelf(self._store, pool, transaction, packer, hints, self._world.cache)
+                cache = self._world.cache
+                shelf = Shelf(self._store, pool, readers, transaction, packer, hints, cache)
                 written = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
             etags = transaction.commit([entry for entry, _ in written])
@@ -161,7 +163,7 @@ class Writer:
         with file.open() as source:
             digest = _digest(source, shelf.transaction.refresh)
             known = shelf.hints.known_file(digest)
-            if known and all(shelf.pool.map(shelf.transaction.may_reuse, known.packs)):
+            if known and all(shelf.readers.map(shelf.transaction.may_reuse, known.packs)):
                 prints = prints_of(known.tensors, source.read)
                 source.check()
                 job.progress(source.size)
