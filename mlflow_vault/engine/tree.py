@@ -15,7 +15,7 @@ from mlflow_vault.engine.hints import listed_sizes
 from mlflow_vault.engine.seals import covers
 from mlflow_vault.errors import InvalidInputError, NotFoundError
 from mlflow_vault.format import layout
-from mlflow_vault.format.entry import Entry
+from mlflow_vault.format.entry import size_of
 from mlflow_vault.store.protocol import Stat
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Tree:
         if path:
             key = layout.tree_key(path)
             try:
-                return Item(path, Entry.from_bytes(self._store.get(key), key).size)
+                return Item(path, size_of(self._store.get(key), key))
             except NotFoundError:
                 pass
         inside = next(iter(self._store.list_level(layout.tree_prefix(path))), None)
@@ -131,7 +131,7 @@ class Tree:
 
     def _size(self, key: str) -> int | None:
         try:
-            return Entry.from_bytes(self._store.get(key), key).size
+            return size_of(self._store.get(key), key)
         except NotFoundError:
             return None  # deleted since it was listed
 

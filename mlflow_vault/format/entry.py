@@ -128,6 +128,24 @@ class Entry:
         return entry
 
 
+def size_of(stored: bytes, key: str) -> int:
+    """The size of the file whose entry is *stored*, without its chunks: what a listing asks.
+
+    Raises:
+        CorruptionError: *stored* is damaged or no entry; *key* says where.
+        UnsupportedError: It needs a newer release.
+    """
+    body = unframe(Kind.ENTRY, stored, key)
+    try:
+        _, meta_size, *_ = _COUNTS.unpack_from(body)
+        size = int(read_json(body[_COUNTS.size : _COUNTS.size + meta_size])["size"])
+    except _MALFORMED as cause:
+        raise CorruptionError(key, f"it is no entry ({cause})") from cause
+    if size < 0:
+        raise CorruptionError(key, f"it is no entry (of {size} bytes)")
+    return size
+
+
 def _parse(body: bytes) -> Entry:
     algorithm, meta_size, n_packs, n_rows, n_parts, n_sequence = _COUNTS.unpack_from(body)
     if algorithm != ALGORITHM:

@@ -24,6 +24,7 @@ Pure: no I/O.  Written down in docs/format.md, "Keys".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -214,6 +215,7 @@ def _escape_path(path: str) -> str:
     return "/".join(map(_escape, path.split("/")))
 
 
+@lru_cache(4096)
 def _escape(component: str) -> str:
     """Spell one component of a path in the characters of a key."""
     spelled = []

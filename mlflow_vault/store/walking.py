@@ -57,7 +57,7 @@ def walk_level(root: str, prefix: str) -> Iterator[Stat | Folder]:
     """
     for key in _names(root, prefix):
         if key.endswith("/"):
-            if next(walk(root, key), None) is not None:
+            if _holds_any(root, key):
                 yield Folder(key)
         else:
             found = _stat_listed(root, key)
@@ -88,6 +88,27 @@ def stat_file(root: str, key: str) -> Stat | None:
 def _stat_listed(root: str, key: str) -> Stat | None:
     with explained("list", f"{root}/{key}"):
         return stat_file(root, key)
+
+
+def _holds_any(root: str, prefix: str) -> bool:
+    """Whether a file lies below *prefix*, at the cost of one however many do.
+
+    One look may miss what is replaced meanwhile, and does not say what failed; so if it finds
+    nothing, a listing decides.
+    """
+    return _finds_any(f"{root}/{prefix}") or next(walk(root, prefix), None) is not None
+
+
+def _finds_any(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(
+                entry.is_file(follow_symlinks=False)
+                or (entry.is_dir(follow_symlinks=False) and _finds_any(entry.path))
+                for entry in entries
+            )
+    except OSError:
+        return False
 
 
 def _names(root: str, prefix: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,7 +15,7 @@ from mlflow_vault.errors import CorruptionError, UnsupportedError
 from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.elements import Element
-from mlflow_vault.format.entry import Entry
+from mlflow_vault.format.entry import Entry, size_of
 from mlflow_vault.format.record import Kind, frame, header, unframe
 from mlflow_vault.format.rows import Part, Row, Tensor
 
@@ -172,3 +174,23 @@ def test_repeated() -> None:
     entry = Entry.from_bytes(_entry(rows, (299,) * 1_000).to_bytes(), "k")
 
     assert len({id(index) for index in entry.sequence}) == 1
+
+
+def test_size() -> None:
+    """A size is known without the chunks, and damage is damage all the same."""
+    stored = GOOD.to_bytes()
+
+    assert size_of(stored, "k") == GOOD.size
+    for at in range(0, len(stored), 7):
+        with pytest.raises((CorruptionError, UnsupportedError)):
+            size_of(stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :], "k")
+
+
+@pytest.mark.parametrize("size", [-1, "x", None, [], 1e400])
+def test_no_size(size: object) -> None:
+    """An entry that says no size is none."""
+    meta = json.dumps({"size": size}).encode()
+    body = struct.pack("<BxxxIIIII", 0x1E, len(meta), 0, 0, 0, 0) + meta
+
+    with pytest.raises(CorruptionError):
+        size_of(frame(Kind.ENTRY, body), "k")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mlflow_vault.errors import StorageError
 from mlflow_vault.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPLACING = """
 import os, random, sys
@@ -75,6 +80,39 @@ def test_leftover_folder(tmp_path: Path) -> None:
 
     assert [each.key for each in store.list_level("tree/")] == ["tree/a!"]
     assert [each.key for each in store.list_level("tree/b/")] == []
+
+
+@pytest.mark.parametrize("inside", ["images/", "images/1/"])
+def test_level_above_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
+    """Listing a level costs the same however many files lie in a folder of it."""
+    looked: list[str] = []
+
+    class Counted:
+        """A scan that notes the names taken from it."""
+
+        def __init__(self, folder: str) -> None:
+            self._scan = scandir(folder)
+
+        def __enter__(self) -> Iterator[os.DirEntry[str]]:
+            return self._entries()
+
+        def _entries(self) -> Iterator[os.DirEntry[str]]:
+            for entry in self._scan:
+                looked.append(entry.name)
+                yield entry
+
+        def __exit__(self, *_: object) -> None:
+            self._scan.close()
+
+    scandir = os.scandir
+    store = LocalStore(tmp_path)
+    store.put_many((f"tree/run/{inside}{n}!", b"") for n in range(300))
+    monkeypatch.setattr(os, "scandir", Counted)
+
+    found = [each.key for each in store.list_level("tree/run/")]
+
+    assert found == ["tree/run/images/"]
+    assert len(looked) < 10
 
 
 @pytest.mark.parametrize("link", ["tree/link!", "tree/folder", "packs"])
