@@ -30,6 +30,7 @@ from mlflow_vault.format.coding.planes import (
     PlaneWriter,
     Reader,
     damaged,
+    decompressor,
     read_planes,
 )
 from mlflow_vault.format.coding.scratch import scratch
@@ -37,12 +38,15 @@ from mlflow_vault.format.elements import Element
 
 if TYPE_CHECKING:
     from mlflow_vault.format.coding.floats import Numbers
+    from mlflow_vault.format.coding.kernels.protocol import Ends
     from mlflow_vault.format.coding.planes import Buffer
+    from mlflow_vault.format.coding.scratch import Scratch
 
 _LEVEL: Final = 3  # zstd for bytes that are no numbers; higher levels cost more than they save
 _SLICES: Final = 8
 _SLICE: Final = 16 * KIB  # bytes of one of the slices that stand for a chunk in an estimate
 _RUNS: Final = 0.1  # of the way from chance to certainty that a zero follows a zero
+_STILL: Final = 0.97  # of the numbers: where so many stay, and zeros run, order has always won
 _SMALLEST_BAND: Final = 2048  # elements; fewer do not pay for a Huffman table of their own
 _ELEMENTS: Final = {element.tag: element for element in Element}
 
@@ -113,18 +117,19 @@ def decode(codec: int, payload: Buffer, *, size: int, base: Buffer | None = None
         raise damaged(f"a chunk of {size} bytes")
     if codec in (Codec.DELTA, Codec.DICTIONARY) and base is None:
         raise damaged(f"codec {codec} without its base")
-    if codec == Codec.DELTA and base is not None:
-        return _decode_delta(payload, size, base)
-    dictionary = _known(base) if codec == Codec.DICTIONARY and base is not None else None
-    reader = Reader(payload, dictionary)
-    if codec == Codec.RAW:
-        plain = bytes(reader.take(size))
-        reader.finish()
-        return plain
-    if codec in (Codec.ZSTD, Codec.DICTIONARY):
-        return reader.frame(len(payload), size)
-    if codec == Codec.PLANES:
-        return _decode_planes(reader, size)
+    with scratch() as work:
+        if codec == Codec.DICTIONARY and base is not None:
+            reader = Reader(payload, decompressor(_known(base)))
+        else:
+            reader = Reader(payload, work.tool(decompressor))
+        if codec == Codec.PLANES:
+            return _decode_planes(reader, size, work)
+        if codec == Codec.DELTA and base is not None:
+            return _decode_delta(reader, size, base, work)
+        if codec in (Codec.ZSTD, Codec.DICTIONARY):
+            return reader.frame(len(payload), size)
+        if codec == Codec.RAW:
+            return _finished(b"", reader, size)
     raise damaged(f"unknown codec {codec}")
 
 
@@ -168,56 +173,45 @@ def _sample(plain: Buffer, width: int) -> bytes:
 
 def _planes(plain: bytes, element: Element) -> Coded:
     values, tail = _numbers(plain, element)
-    rotated = floats.rotate(values, element)
     with scratch() as work:
-        planes = kernels().split(rotated, work)
+        planes = kernels(len(plain)).split(values, element, work)
         coded = PlaneWriter(work).write(planes, [len(values)], repeats=True)
         return Coded(Codec.PLANES, b"".join([bytes((element.tag,)), *coded, tail]))
 
 
-def _decode_planes(reader: Reader, size: int) -> bytes:
+def _decode_planes(reader: Reader, size: int, work: Scratch) -> bytes:
     element = _element(reader)
     count, tail = divmod(size, element.width)
-    with scratch() as work:
-        values = kernels().join(read_planes(reader, [count], element.width, work), work)
-        return _finished(floats.unrotate(values, element), reader, tail)
+    planes = read_planes(reader, [count], element.width, work)
+    return _finished(kernels(size).join(planes, element, work).data, reader, tail)
 
 
 def _delta(plain: Buffer, base: Buffer, element: Element, base_element: Element) -> Coded:
     values, tail = _numbers(plain, element)
     parent = _parent(base, base_element, element, len(values))
+    head, ends = bytes((element.tag, base_element.tag)), _ends(values, parent, element)
+    head += b"\0" if ends is None else b"\1" + np.array(ends, "<u2").tobytes()
     with scratch() as work:
-        writer, ends = PlaneWriter(work), b""
-        if _ungrouped(values, parent, element):
-            steps = kernels().split(floats.subtract(values, parent, element), work)
-            coded = writer.write(steps, [len(values)], repeats=True)
-        else:
-            low, high = floats.clamp(parent, element, _SMALLEST_BAND)
-            grouping = kernels().group(parent, element, (low, high), work)
-            coded = writer.write(grouping.subtract(values), grouping.sizes, repeats=False)
-            ends = low.to_bytes(2, "little") + high.to_bytes(2, "little")
-        head = bytes((element.tag, base_element.tag, bool(ends)))
-        return Coded(Codec.DELTA, b"".join([head, ends, *coded, tail]))
+        grouping = kernels(len(plain)).group(parent, element, ends, work)
+        steps = grouping.subtract(values)
+        coded = PlaneWriter(work).write(steps, grouping.sizes, repeats=ends is None)
+        return Coded(Codec.DELTA, b"".join([head, *coded, tail]))
 
 
-def _decode_delta(payload: Buffer, size: int, base: Buffer) -> bytes:
-    reader = Reader(payload)
+def _decode_delta(reader: Reader, size: int, base: Buffer, work: Scratch) -> bytes:
     element, base_element = _element(reader), _element(reader)
     if not floats.castable(base_element, element):
         raise damaged(f"no cast from {base_element.name} to {element.name}")
     count, tail = divmod(size, element.width)
     parent = _parent(base, base_element, element, count)
-    grouped = reader.number(1)
-    with scratch() as work:
-        if not grouped:
-            steps = kernels().join(read_planes(reader, [count], element.width, work), work)
-            return _finished(floats.add(steps, parent, element), reader, tail)
+    ends = None
+    if grouped := reader.number(1):
         ends = reader.number(2), reader.number(2)
         if grouped != 1 or not ends[0] <= ends[1] < 1 << element.exponent_bits:
             raise damaged("a grouping that cannot be")
-        grouping = kernels().group(parent, element, ends, work)
-        values = grouping.add(read_planes(reader, grouping.sizes, element.width, work))
-        return _finished(values, reader, tail)
+    grouping = kernels(size).group(parent, element, ends, work)
+    values = grouping.add(read_planes(reader, grouping.sizes, element.width, work))
+    return _finished(values.data, reader, tail)
 
 
 def _dictionary(plain: Buffer, base: Buffer) -> Coded | None:
@@ -239,8 +233,8 @@ def _numbers(plain: Buffer, element: Element) -> tuple[Numbers, bytes]:
     return values, octets[values.nbytes :].tobytes()
 
 
-def _finished(values: Numbers, reader: Reader, tail: int) -> bytes:
-    plain = b"".join([values.data, reader.take(tail)])
+def _finished(values: Buffer, reader: Reader, tail: int) -> bytes:
+    plain = b"".join([values, reader.take(tail)])
     reader.finish()
     return plain
 
@@ -259,10 +253,11 @@ def _parent(base: Buffer, base_element: Element, element: Element, count: int) -
     return floats.fitted(floats.cast(source, base_element, element), count)
 
 
-def _ungrouped(values: Numbers, parent: Numbers, element: Element) -> bool:
-    """Tell whether the file's order codes better than the exponents': zeros that run."""
+def _ends(values: Numbers, parent: Numbers, element: Element) -> Ends | None:
+    """Choose the exponents to group by; None where zeros run and the file's order codes better."""
     if not element.exponent_bits or not len(values):
-        return True
+        return None
+    ends = floats.clamp(parent, element, _SMALLEST_BAND)
     pieces = _slices(len(values), _SLICE // element.width)
     values = np.concatenate([values[piece] for piece in pieces])
     parent = np.concatenate([parent[piece] for piece in pieces])
@@ -271,15 +266,17 @@ def _ungrouped(values: Numbers, parent: Numbers, element: Element) -> bool:
     # Where zeros are strewn at random a zero follows a zero as often as anything else.
     follow = np.count_nonzero(still[1:] & still[:-1]) / len(still)
     if follow <= share * (share + _RUNS * (1 - share)):
-        return False
-    ends = floats.clamp(parent, element, _SMALLEST_BAND)
+        return ends
+    if share > _STILL:
+        return None
     with scratch() as work:
         writer = PlaneWriter(work)
-        steps = kernels().split(floats.subtract(values, parent, element), work)
-        runs = sum(map(len, writer.write(steps, [len(values)], repeats=True)))
-        grouping = kernels().group(parent, element, ends, work)
-        groups = writer.write(grouping.subtract(values), grouping.sizes, repeats=False)
-        return runs < sum(map(len, groups))
+        chunk = kernels().group(parent, element, None, work)
+        runs = sum(map(len, writer.write(chunk.subtract(values), chunk.sizes, repeats=True)))
+        fewer = floats.clamp(parent, element, _SMALLEST_BAND)  # in a sample small bands cost more
+        bands = kernels().group(parent, element, fewer, work)
+        groups = writer.write(bands.subtract(values), bands.sizes, repeats=False)
+        return None if runs < sum(map(len, groups)) else ends
 
 
 def _slices(count: int, most: int) -> list[slice]:

@@ -47,6 +47,9 @@ _PROBE: Final = 8192  # bytes of each of two slices that are tried with level 1
 _HALF: Final = 0.5
 _BYTE: Final = 8  # bits
 _WORTH: Final = 0.98  # a slower or more complicated way must save this much
+_FRAMED: Final = 200  # bytes: more than the frame of any constant plane
+_COUNTS: Final = np.arange(2 * _SAMPLE)  # how often a byte can occur in a sample
+_LOGS: Final = _COUNTS * np.log2(np.maximum(_COUNTS, 1))
 
 
 class Mode(IntEnum):
@@ -61,11 +64,20 @@ class Mode(IntEnum):
 
 
 _BITS: Final[dict[int, int]] = {Mode.PACK1: 1, Mode.PACK2: 2, Mode.PACK4: 4}
+_MOST: Final = np.array([1, 3, 15])  # the caps of these modes
+_FOLD: Final = np.array([8, 4, 2])  # and how many bytes share one
 
 
 def damaged(reason: str) -> CorruptionError:
     """Return the error for a payload that no encoder wrote; the engine knows its key."""
     return CorruptionError("", reason)
+
+
+def decompressor(
+    dictionary: zstandard.ZstdCompressionDict | None = None,
+) -> zstandard.ZstdDecompressor:
+    """Return what decodes the frames of a payload."""
+    return zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=_WINDOW)
 
 
 class Reader:
@@ -74,18 +86,18 @@ class Reader:
     Every method raises `CorruptionError` where the payload cannot be what is asked for.
     """
 
-    def __init__(
-        self, payload: Buffer, dictionary: zstandard.ZstdCompressionDict | None = None
-    ) -> None:
-        self._press = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=_WINDOW)
-        self._rest = memoryview(payload).cast("B")
+    def __init__(self, payload: Buffer, press: zstandard.ZstdDecompressor) -> None:
+        self._press = press
+        self._payload = memoryview(payload).cast("B")
+        self._at = 0
 
     def take(self, size: int) -> memoryview:
         """Return the next *size* bytes."""
-        if size > len(self._rest):
-            raise damaged(f"{len(self._rest)} bytes left where {size} should follow")
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+        start, stop = self._at, self._at + size
+        if stop > len(self._payload):
+            raise damaged(f"{len(self._payload) - start} bytes left where {size} should follow")
+        self._at = stop
+        return self._payload[start:stop]
 
     def number(self, width: int) -> int:
         """Return the next number of *width* bytes, little-endian."""
@@ -111,31 +123,34 @@ class Reader:
 
     def finish(self) -> None:
         """Insist that nothing is left."""
-        if len(self._rest):
-            raise damaged(f"{len(self._rest)} bytes too many")
+        if self._at != len(self._payload):
+            raise damaged(f"{len(self._payload) - self._at} bytes too many")
 
 
 def _costs(histograms: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Estimate the bits that one byte of each plane takes (a row) in each mode (a column)."""
-    total = histograms.sum(axis=1)
-    share = histograms / total[:, None]
-    bits = _surprise(share)
-    every = bits.sum(axis=1)
+    total = histograms.sum(axis=1, keepdims=True)
+    logs = _LOGS.take(histograms)  # the entropy is log n - sum(c log c) / n
+    size = np.log2(total)
+    every = size - logs.sum(axis=1, keepdims=True) / total
     # Miller and Madow: a small sample looks more orderly than it is.
-    unseen = ((histograms > 0).sum(axis=1) - 1) / (2 * np.log(2) * total)
-    squares = share**2
+    unseen = (np.count_nonzero(histograms, axis=1, keepdims=True) - 1) / (2 * np.log(2) * total)
+    squares = np.einsum("ij,ij->i", histograms, histograms)[:, None]
+    # In columns for the modes that pack: of the bytes that fit, and of those that do not.
+    small = histograms[:, : _MOST[-1]]
+    fitting = small.cumsum(axis=1)[:, _MOST - 1] / total
+    large = 1 - fitting
+    known = fitting * size - logs[:, : _MOST[-1]].cumsum(axis=1)[:, _MOST - 1] / total
+    known += _surprise(large)
+    often = np.maximum(np.maximum.accumulate(small, axis=1)[:, _MOST - 1] / total, large)
+    chance = (small * small).cumsum(axis=1)[:, _MOST - 1] / total**2 + large**2
+    often = np.hstack([histograms.max(axis=1, keepdims=True) / total, often**_FOLD])
+    waste = _waste(often, np.hstack([squares / total**2, chance**_FOLD]))
     estimate = np.full((len(histograms), len(Mode)), 8.0)
     estimate[:, Mode.CONSTANT] = np.inf
-    estimate[:, Mode.ZSTD] = every + unseen + _waste(share.max(axis=1), squares.sum(axis=1))
-    for mode, width in _BITS.items():
-        most, fold = (1 << width) - 1, 8 // width
-        small = slice(most)  # the bytes that fit
-        large = 1 - share[:, small].sum(axis=1)
-        known = bits[:, small].sum(axis=1) + _surprise(large)
-        often = np.maximum(share[:, small].max(axis=1), large)
-        chance = squares[:, small].sum(axis=1) + large**2
-        packed = np.minimum(8, known * fold + _waste(often**fold, chance**fold)) / fold
-        estimate[:, mode] = packed + every - known + unseen + 0.1 * large
+    estimate[:, Mode.ZSTD] = (every + unseen)[:, 0] + waste[:, 0]
+    packed = np.minimum(8, known * _FOLD + waste[:, 1:]) / _FOLD
+    estimate[:, Mode.PACK1 :] = packed + every - known + unseen + 0.1 * large
     return estimate
 
 
@@ -157,8 +172,7 @@ def _waste(
         chance: The chance that two bytes are the same.
     """
     whole = np.where(often > _HALF, 1 - _surprise(often) - _surprise(1 - often), 0)
-    waste: npt.NDArray[np.float64] = np.maximum(whole, 0.03) + np.minimum(0.4, 1.7 * chance**2)
-    return waste
+    return np.maximum(whole, 0.03) + np.minimum(0.4, 1.7 * chance**2)
 
 
 def _choose(tally: Tally) -> list[Mode]:
@@ -178,8 +192,8 @@ class PlaneWriter:
 
     def __init__(self, work: Scratch) -> None:
         self._work = work
-        self._huffman = zstandard.ZstdCompressor(compression_params=_HUFFMAN)
-        self._level1 = zstandard.ZstdCompressor(level=1)
+        self._huffman = work.tool(_huffman)
+        self._level1 = work.tool(_level1)
 
     def write(self, planes: Planes, counts: Sequence[int], *, repeats: bool) -> list[Buffer]:
         """Code each plane of each band, low plane first; undone by `read_planes`.
@@ -211,28 +225,42 @@ class PlaneWriter:
         guess = sum(len(piece) for part in slices for piece in self._coded(part, mode))
         sizes = {
             press: sum(len(press.compress(part.data)) for part in slices)
-            for press in (self._huffman, self._level1)
+            for press in ((self._huffman, self._level1) if mode in _BITS else (self._level1,))
         }
         press = min(sizes, key=sizes.__getitem__)
         pays = sizes[press] < guess * _WORTH
         return _simple(plane, press) if pays else self._coded(plane, mode)
 
     def _coded(self, plane: Bytes, mode: Mode) -> list[Buffer]:
-        if mode not in _BITS:
-            return _simple(plane, None if mode is Mode.RAW else self._huffman)
+        if mode is Mode.CONSTANT:
+            return [bytes((mode, plane[0]))]
+        if mode is Mode.RAW:
+            return [bytes((mode,)), plane.data]
+        if mode is Mode.ZSTD:
+            return _simple(plane, self._huffman)
         packed, beyond = kernels().pack(plane, _BITS[mode], self._work)
         coded = [*_simple(packed, self._huffman), *_simple(beyond, self._huffman)]
         return [bytes((mode,)), *map(bytes, coded)]  # the next plane is packed in the same place
 
 
-def _simple(plane: Bytes, press: zstandard.ZstdCompressor | None) -> list[Buffer]:
-    """Store a plane constant, by *press* or, where that does not pay, raw."""
-    if len(plane) and plane.min() == plane.max():
+def _huffman() -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(compression_params=_HUFFMAN)
+
+
+def _level1() -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(level=1)
+
+
+def _simple(plane: Bytes, press: zstandard.ZstdCompressor) -> list[Buffer]:
+    """Store a plane by *press*, constant or, where neither pays, raw."""
+    if not len(plane):
+        return [bytes((Mode.RAW,))]
+    frame = press.compress(plane.data)
+    # One byte over and over is a few bytes for each of zstd's blocks.
+    if (len(frame) < _FRAMED or len(plane) < _FRAMED) and plane.min() == plane.max():
         return [bytes((Mode.CONSTANT, plane[0]))]
-    if press is not None:
-        frame = press.compress(plane.data)
-        if len(frame) + 4 < len(plane):
-            return [bytes((Mode.ZSTD,)), len(frame).to_bytes(4, "little"), frame]
+    if len(frame) + 4 < len(plane):
+        return [bytes((Mode.ZSTD,)), len(frame).to_bytes(4, "little"), frame]
     return [bytes((Mode.RAW,)), plane.data]
 
 
@@ -248,6 +276,9 @@ def read_planes(reader: Reader, counts: Sequence[int], width: int, work: Scratch
 
 def _fill(plane: Bytes, reader: Reader) -> None:
     mode = reader.number(1)
+    if mode == Mode.CONSTANT:
+        plane[:] = reader.number(1)
+        return
     bits = _BITS.get(mode)
     if bits is None:
         plane[:] = _simple_plane(reader, mode, len(plane))

@@ -66,15 +66,42 @@ def test_many_keys() -> None:
 def test_planes(data: st.DataObject, element: Element, count: int) -> None:
     """Cutting numbers into bytes, and joining them."""
     values = drawn(data, element, count)
-    planes = plain.split(values, Scratch())
+    planes = plain.split(values, element, Scratch())
 
-    assert np.array_equal(compiled.split(values, Scratch()), planes)
-    assert np.array_equal(compiled.join(planes, Scratch()), values)
-    assert np.array_equal(plain.join(planes, Scratch()), values)
+    assert np.array_equal(compiled.split(values, element, Scratch()), planes)
+    assert np.array_equal(compiled.join(planes, element, Scratch()), values)
+    assert np.array_equal(plain.join(planes, element, Scratch()), values)
+
+
+@given(data=st.data(), element=st.sampled_from(list(Element)), count=lengths)
+def test_one_band(data: st.DataObject, element: Element, count: int) -> None:
+    """Subtracting in the order of the chunk, and the way back."""
+    base, values = drawn(data, element, count), drawn(data, element, count)
+    ours, theirs = (loops.group(base, element, None, Scratch()) for loops in (compiled, plain))
+
+    assert ours.sizes == theirs.sizes == [count]
+    planes = theirs.subtract(values)
+    assert np.array_equal(ours.subtract(values), planes)
+    assert np.array_equal(ours.add(planes), values)
+    assert np.array_equal(theirs.add(planes.copy()), values)
+
+
+def test_long_groupings() -> None:
+    """More elements than are counted at once, with few exponents and with many."""
+    draw = np.random.default_rng(2)
+    base, values = (draw.integers(0, 1 << 32, 150_001, np.uint32) for _ in range(2))
+    for ends in ((100, 110), (0, 255)):
+        ours, theirs = (
+            loops.group(base, Element.F32, ends, Scratch()) for loops in (compiled, plain)
+        )
+        assert ours.sizes == theirs.sizes
+        planes = theirs.subtract(values)
+        assert np.array_equal(ours.subtract(values), planes)
+        assert np.array_equal(ours.add(planes), values)
 
 
 @given(
-    plane=st.lists(st.integers(0, 20), min_size=1, max_size=70)
+    plane=st.lists(st.integers(0, 20), min_size=1, max_size=200)
     | st.lists(st.integers(0, 255), min_size=1, max_size=70),
     width=bits,
 )
@@ -93,7 +120,7 @@ def test_packing(plane: list[int], width: int) -> None:
         assert np.array_equal(restored, octets)
 
 
-@given(packed=st.binary(min_size=1, max_size=9), width=bits, short=st.integers(0, 7))
+@given(packed=st.binary(min_size=1, max_size=30), width=bits, short=st.integers(0, 7))
 def test_bits_that_fill_up(packed: bytes, width: int, short: int) -> None:
     """What lies behind the last byte of a plane is ignored, whatever it is."""
     octets = np.frombuffer(packed, np.uint8)
@@ -139,6 +166,20 @@ def test_choice() -> None:
         assert choice.kernels() is plain
     with choice.using(compiled):
         assert choice.kernels() is compiled
+
+
+def test_choice_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that codes little never loads numba; one that codes much does, once."""
+    monkeypatch.setattr(choice, "_chosen", [])
+    monkeypatch.setattr(choice, "_done", [0])
+    monkeypatch.setattr(choice, "_loading", [])
+
+    assert choice.kernels(choice.WORTH - 1) is plain
+    assert choice.kernels() is plain
+    assert choice.kernels(1) is compiled
+    assert choice.kernels() is compiled
+    monkeypatch.setattr(choice, "_chosen", [])  # another thread is at it
+    assert choice.kernels(1) is plain
 
 
 def test_scratch() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mlflow_vault.format.coding.floats import Numbers
-    from mlflow_vault.format.coding.kernels.protocol import Bytes, Planes
+    from mlflow_vault.format.coding.kernels.protocol import Bytes, Ends, Planes
     from mlflow_vault.format.coding.scratch import Scratch
     from mlflow_vault.format.elements import Element
 
@@ -26,16 +26,24 @@ if TYPE_CHECKING:
 _BLOCK: Final = 1 << 16
 
 
-def split(values: Numbers, work: Scratch) -> Planes:
+def split(values: Numbers, element: Element, work: Scratch) -> Planes:
     """See `Kernels.split`."""
+    return _split(floats.rotate(values, element), work)
+
+
+def join(planes: Planes, element: Element, work: Scratch) -> Numbers:
+    """See `Kernels.join`."""
+    return floats.unrotate(_join(planes, work), element)
+
+
+def _split(values: Numbers, work: Scratch) -> Planes:
     planes = work.array("planes", values.nbytes, np.uint8).reshape(values.dtype.itemsize, -1)
     for place, plane in enumerate(planes):
         plane[:] = values >> values.dtype.type(8 * place)
     return planes
 
 
-def join(planes: Planes, work: Scratch) -> Numbers:
-    """See `Kernels.join`."""
+def _join(planes: Planes, work: Scratch) -> Numbers:
     kind = np.dtype(f"<u{len(planes)}")
     values = work.array("joined", planes.shape[1], kind)
     values[:] = planes[0]
@@ -45,6 +53,28 @@ def join(planes: Planes, work: Scratch) -> Numbers:
             high <<= kind.type(8 * place)
             values |= high
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """A chunk's elements in its own order: one band.  See `Grouping`."""
+
+    base: Numbers
+    element: Element
+    work: Scratch
+
+    @property
+    def sizes(self) -> list[int]:
+        """See `Grouping.sizes`."""
+        return [len(self.base)]
+
+    def subtract(self, values: Numbers) -> Planes:
+        """See `Grouping.subtract`."""
+        return _split(floats.subtract(values, self.base, self.element), self.work)
+
+    def add(self, planes: Planes) -> Numbers:
+        """See `Grouping.add`."""
+        return floats.add(_join(planes, self.work), self.base, self.element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +110,11 @@ class _Grouping:
             steps = floats.subtract(values[block], self.base[block], self.element).take(order)
             for here, there in pieces:
                 grouped[there] = steps[here]
-        return split(grouped, self.work)
+        return _split(grouped, self.work)
 
     def add(self, planes: Planes) -> Numbers:
         """Undo `subtract`."""
-        grouped = join(planes, self.work)
+        grouped = _join(planes, self.work)
         values = self.work.array("values", len(grouped), grouped.dtype)
         for block, order, pieces in self._blocks():
             sorted_steps = np.empty(len(order), grouped.dtype)
@@ -114,8 +144,10 @@ def _blocks(count: int) -> Iterator[slice]:
     return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
 
 
-def group(base: Numbers, element: Element, ends: tuple[int, int], work: Scratch) -> _Grouping:
+def group(base: Numbers, element: Element, ends: Ends | None, work: Scratch) -> _Chunk | _Grouping:
     """See `Kernels.group`."""
+    if ends is None:
+        return _Chunk(base, element, work)
     low, high = ends
     orders, counts = [], []
     for block in _blocks(len(base)):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Bytes = npt.NDArray[np.uint8]
     Planes = npt.NDArray[np.uint8]
+    Ends = tuple[int, int]  # the lowest and the highest exponent that a grouping tells apart
 
 
 class Tally(NamedTuple):
@@ -34,15 +35,15 @@ class Tally(NamedTuple):
 
 
 class Grouping(Protocol):
-    """A chunk's elements in the order of the base's clamped exponent, then of position."""
+    """A chunk's elements in bands: by the base's clamped exponent, then by position; or as one."""
 
     @property
     def sizes(self) -> list[int]:
-        """Elements of each exponent from the lowest on."""
+        """Elements of each band: of each exponent from the lowest on."""
         ...
 
     def subtract(self, values: Numbers) -> Planes:
-        """Return the byte planes of the steps from the base to *values*, in the new order."""
+        """Return the byte planes of the steps from the base to *values*, band by band."""
         ...
 
     def add(self, planes: Planes) -> Numbers:
@@ -53,18 +54,16 @@ class Grouping(Protocol):
 class Kernels(Protocol):
     """Planes are arrays of shape (bytes of a number, numbers), the lowest byte first."""
 
-    def split(self, values: Numbers, work: Scratch) -> Planes:
-        """Return the byte planes of *values*, in *work*'s ``planes``."""
+    def split(self, values: Numbers, element: Element, work: Scratch) -> Planes:
+        """Return the byte planes of *values*, signs of floats rotated away."""
         ...
 
-    def join(self, planes: Planes, work: Scratch) -> Numbers:
-        """Undo `split`; the numbers are *work*'s ``joined``."""
+    def join(self, planes: Planes, element: Element, work: Scratch) -> Numbers:
+        """Undo `split`."""
         ...
 
-    def group(
-        self, base: Numbers, element: Element, ends: tuple[int, int], work: Scratch
-    ) -> Grouping:
-        """Sort the elements of *base* by their exponents, clamped to *ends*."""
+    def group(self, base: Numbers, element: Element, ends: Ends | None, work: Scratch) -> Grouping:
+        """Group the elements of *base* by their exponents, clamped to *ends*; None: not at all."""
         ...
 
     def tally(self, planes: Planes, counts: Sequence[int], sample: int) -> Tally:
