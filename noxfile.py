@@ -4,7 +4,7 @@
 - ``nox -s oldest``: the plugin against the oldest MLflow we claim.
 - ``nox -s servers``: real object stores, databases and tracking servers; installs them, as root.
 - ``nox -s fuzz``: what parses bytes, fed by a fuzzer; Linux, takes twenty minutes.
-- ``nox -s bench``: stored bytes against peers; takes half an hour.
+- ``nox -s bench``: stored bytes, speed and growth, against peers; takes hours, some of it as root.
 - ``nox -s flavours``: what each MLflow flavour costs; takes gigabytes and 15 minutes.
 - ``nox -s build``: wheel and sdist, looked at.
 """
@@ -109,10 +109,13 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Stored bytes of real fine-tuning histories, against borg."""
+    """What is stored, how fast, and how cost grows, beside peers; ``-- speed`` for one of them."""
     _groups(session, "bench")
-    session.install("-e", ".[server]")
-    session.run("python", "benchmarks/stored_bytes.py", *session.posargs)
+    session.install("-e", ".[server,s3,fast]")
+    wanted, *options = session.posargs or ["all"]
+    for program in ("stored_bytes.py", "codecs", "speed", "growth"):
+        if wanted in {"all", program.removesuffix(".py")}:
+            session.run("python", f"benchmarks/{program}", *options)
 
 
 @nox.session

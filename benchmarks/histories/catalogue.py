@@ -1,4 +1,7 @@
-"""Every history by its name, made when it is first asked for."""
+"""Every history by its name, made when it is first asked for.
+
+`RECIPES` are those whose stored bytes are reported; `speed` asks for the wide ones besides.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from histories.converted import CONVERTED
 from histories.recipe import NOTE, History
 from histories.saved import SAVED
 from histories.trained import TRAINED
+from histories.wide import WIDE
 
 if TYPE_CHECKING:
     from histories.recipe import Workshop
@@ -22,7 +26,7 @@ RECIPES: Final = TRAINED | CONVERTED | SAVED
 
 def ensure(name: str, workshop: Workshop) -> History:
     """Return the history *name*, made now unless the workshop's cache holds it already."""
-    recipe = RECIPES[name]
+    recipe = (RECIPES | WIDE)[name]
     note = workshop.cache / name / NOTE
     if not note.exists():
         print(f"making {name}", flush=True)

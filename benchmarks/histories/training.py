@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -32,6 +33,26 @@ TEMPERATURE: Final = 0.05
 KINDS: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Another size of the same architecture, and batches that 2 cores can afford for it."""
+
+    hidden: int
+    layers: int
+    batch: int = 4
+    tokens: int = 32
+
+    @property
+    def configuration(self) -> dict[str, int]:
+        """What BERT's configuration calls it: heads of 64, four times as wide in between."""
+        return {
+            "hidden_size": self.hidden,
+            "intermediate_size": 4 * self.hidden,
+            "num_attention_heads": self.hidden // 64,
+            "num_hidden_layers": self.layers,
+        }
+
+
 class Trainer:
     """One model under training; `losses` grows by one a step.
 
@@ -40,18 +61,30 @@ class Trainer:
         rate: AdamW's learning rate.
         seed: Decides the batches, the dropout and, from scratch, the first weights.
         scratch: Start from random weights instead of the pretrained ones.
+        shape: Start from random weights of another size.
     """
 
-    def __init__(self, folder: Path, rate: float, *, seed: int, scratch: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rate: float,
+        *,
+        seed: int,
+        scratch: bool = False,
+        shape: Shape | None = None,
+    ) -> None:
         torch.manual_seed(seed)
         torch.set_num_threads(min(2, os.cpu_count() or 1))
         self._pairs = docstring_pairs()
         self._draw = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
+        self._batch = shape.batch if shape else BATCH
+        self._tokens = shape.tokens if shape else TOKENS
         model: Any = AutoModel  # transformers types only some of its loaders
+        changed = shape.configuration if shape else {}
         self.model: Any = (
-            model.from_config(AutoConfig.from_pretrained(folder))
-            if scratch
+            model.from_config(AutoConfig.from_pretrained(folder, **changed))
+            if scratch or shape
             else model.from_pretrained(folder, dtype=torch.float32)
         )
         self.rate = rate
@@ -66,6 +99,11 @@ class Trainer:
             self._optimizer = torch.optim.AdamW(trained, lr=self.rate)
         return self._optimizer
 
+    def restart(self, rate: float) -> None:
+        """Go on with another learning rate and without the optimizer's state."""
+        self.rate = rate
+        self._optimizer = None
+
     def train_only(self, layers: int) -> None:
         """Freeze everything but the last *layers* layers of the encoder."""
         self.model.requires_grad_(requires_grad=False)
@@ -76,10 +114,10 @@ class Trainer:
         """Train for *steps* steps and print the loss now and then."""
         self.model.train()
         for step in range(steps):
-            names, summaries = zip(*self._draw.sample(self._pairs, BATCH), strict=True)
+            names, summaries = zip(*self._draw.sample(self._pairs, self._batch), strict=True)
             cosines = self._embed(names) @ self._embed(summaries).T
             loss: Any = torch.nn.functional.cross_entropy(
-                cosines / TEMPERATURE, torch.arange(BATCH)
+                cosines / TEMPERATURE, torch.arange(self._batch)
             )
             self.optimizer.zero_grad()
             loss.backward()
@@ -105,7 +143,7 @@ class Trainer:
 
     def _embed(self, texts: Iterable[str]) -> torch.Tensor:
         tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=TOKENS, return_tensors="pt"
+            list(texts), padding=True, truncation=True, max_length=self._tokens, return_tensors="pt"
         )
         hidden: torch.Tensor = self.model(**tokens).last_hidden_state
         mask = tokens["attention_mask"].unsqueeze(-1)

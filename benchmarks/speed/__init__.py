@@ -1,0 +1,1 @@
+"""How fast the vault is from end to end, beside what one would use otherwise."""
