@@ -10,7 +10,6 @@ import mlflow.diffusers
 import mlflow.sentence_transformers
 import mlflow.transformers
 import torch
-from makers import docstrings
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -20,6 +19,8 @@ from transformers import (
     set_seed,
 )
 from version import REQUIREMENTS, VERSIONS, Saving, Version
+
+from makers import docstrings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mlflow.pyfunc
 import numpy as np
-from makers.factors import ASKED, Factors, trained
 from version import REQUIREMENTS, Version
+
+from makers.factors import ASKED, Factors, trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

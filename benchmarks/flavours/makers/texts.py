@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mlflow.spacy
 import spacy as spacy_library
-from makers import docstrings
 from spacy.training import Example
 from version import VERSIONS, Saving, Version
+
+from makers import docstrings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
