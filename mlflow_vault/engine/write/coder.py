@@ -215,7 +215,7 @@ class FileCoder:
                     memoryview(plain[row.digest])[part.start : part.stop]
                     for row, part in zip(item.base.rows, item.base.parts, strict=True)
                 ]
-                item.base_bytes = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+                item.base_bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _decode(self, bases: Sequence[Base]) -> dict[Digest, bytes]:
         """The plain bytes of every chunk in *bases*."""

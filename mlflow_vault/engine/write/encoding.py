@@ -64,7 +64,7 @@ class NewChunk:
     digest: Digest
     course: Course | None
     base: Base | None = None
-    base_bytes: bytes = b""
+    base_bytes: bytes | memoryview = b""
     coded: Coded | None = None
     uses_base: bool = False
 
