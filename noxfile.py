@@ -82,7 +82,7 @@ def oldest(session: nox.Session) -> None:
     """What touches MLflow, with the oldest one we claim; installing us must not change it."""
     _groups(session, "test")
     session.install(f"mlflow=={OLDEST_MLFLOW}")
-    session.install("-e", ".")
+    session.install("-e", ".[s3]")
     found = session.run("python", "-c", "import mlflow; print(mlflow.__version__)", silent=True)
     if str(found).strip().splitlines()[-1] != OLDEST_MLFLOW:
         session.error(f"installing mlflow-vault changed MLflow to {found}")
