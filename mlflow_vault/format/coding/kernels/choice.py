@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mlflow_vault.format.coding.kernels.protocol import Kernels
 
-WORTH: Final = 512 * MIB  # plain bytes coded or decoded, in which loops save what loading them costs
+WORTH: Final = 512 * MIB  # plain bytes coded or decoded, which saves what loading costs
 
 _chosen: list[Kernels] = []  # none yet, or the one
 _done = [0]  # plain bytes that this process coded with numpy; about, as threads share it
