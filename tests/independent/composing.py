@@ -1,7 +1,7 @@
 """Write vaults by hand, by what docs/format.md says: honest ones, and such as no writer makes.
 
-The library makes chunks of depth 0 and 1, of casts 2, and never lies.  What a reader must bear or refuse
-beyond that is composed here, piece by piece, so that a test can change one piece.
+The library makes chunks of depth 0 and 1, of casts 2, and never lies.  What a reader must bear or
+refuse beyond that is composed here, piece by piece, so that a test can change one piece.
 """
 
 from __future__ import annotations
