@@ -26,7 +26,7 @@ from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.entry import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mlflow_vault.engine.world import World
@@ -107,24 +107,37 @@ class Reader:
             CorruptionError: It cannot be read as it was written; nothing was written.
             StorageError: The destination cannot be written.
         """
-        short = destination.name[:_NAME]
-        temporary = destination.with_name(f"{short}.{secrets.token_hex(6)}.part")
+        _write(self.read(path), destination, progress)
+
+    def restore(
+        self, entry: Entry, destination: Path, progress: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Write the file that *entry* holds to *destination*, as `read_to` does.
+
+        Raises:
+            CorruptionError: It cannot be read as it was written; nothing was written.
+            StorageError: The destination cannot be written.
+        """
+        _write(self.whole(entry), destination, progress)
+
+    def whole(self, entry: Entry) -> Iterator[bytes]:
+        """Yield the file that *entry* holds; its digest is verified before this ends.
+
+        Raises:
+            CorruptionError: It cannot be read as it was written.
+        """
+        hasher = blake3()
         try:
-            with temporary.open("xb") as file:
-                for piece in self.read(path):
-                    file.write(piece)
-                    progress(len(piece))
-            os.replace(temporary, destination)  # noqa: PTH105 - one word for the same call
-        except OSError as cause:
-            if isinstance(cause, (NotFoundError, StorageError)):
-                raise
-            raise StorageError(
-                f"{destination} cannot be written: {cause.strerror or cause}; nothing was changed "
-                "there. Make room or choose another place, and try again."
+            for piece in self.pieces(entry):
+                hasher.update(piece)
+                yield piece
+        except NotFoundError as cause:
+            raise CorruptionError(
+                layout.tree_key(entry.path), f"a pack that it names is gone: {cause}"
             ) from cause
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
+        if hasher.digest() != entry.digest.raw:
+            found = Digest(hasher.digest())
+            raise CorruptionError(layout.tree_key(entry.path), f"its chunks make {found}")
 
     def pieces(self, entry: Entry, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield bytes ``[start, stop)`` of the file that *entry* holds.
@@ -176,6 +189,28 @@ class Reader:
                     for following in itertools.islice(windows, 1)
                 )
                 yield from payloads.decode_all(window, entry.rows)
+
+
+def _write(pieces: Iterable[bytes], destination: Path, progress: Callable[[int], None]) -> None:
+    """Write *pieces* to *destination*, atomically, after the last of them came."""
+    short = destination.name[:_NAME]
+    temporary = destination.with_name(f"{short}.{secrets.token_hex(6)}.part")
+    try:
+        with temporary.open("xb") as file:
+            for piece in pieces:
+                file.write(piece)
+                progress(len(piece))
+        os.replace(temporary, destination)  # noqa: PTH105 - one word for the same call
+    except OSError as cause:
+        if isinstance(cause, (NotFoundError, StorageError)):
+            raise
+        raise StorageError(
+            f"{destination} cannot be written: {cause.strerror or cause}; nothing was changed "
+            "there. Make room or choose another place, and try again."
+        ) from cause
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _covering(entry: Entry, start: int, stop: int) -> tuple[int, list[Row]]:

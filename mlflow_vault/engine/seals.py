@@ -9,12 +9,19 @@ There is no lock: a fork would copy it locked.  Two threads that look at once on
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.engine.write.transaction import look_at_notices
-from mlflow_vault.errors import CorruptionError, NotFoundError, SealedError, StorageError
+from mlflow_vault.errors import (
+    ConflictError,
+    CorruptionError,
+    NotFoundError,
+    SealedError,
+    StorageError,
+)
 from mlflow_vault.format import layout
-from mlflow_vault.format.record import Kind, unframe_json
+from mlflow_vault.format.record import Kind, frame_json, unframe_json
 
 if TYPE_CHECKING:
     from mlflow_vault.engine.world import World
@@ -63,6 +70,40 @@ class Seals:
             for sealed, version in found.items()
             if covers(sealed, path) or covers(path, sealed)
         }
+
+    def put(self, path: str, *, version: str, digest: str, commit: str) -> None:
+        """Seal *path* and everything below, for ever; what is sealed already stays as it is.
+
+        Args:
+            path: An artifact path, not above the units of what lies below it.
+            version: What messages call the version that pins it.
+            digest: That version's digest.
+            commit: The commit that made it.
+        """
+        body = {"path": path, "version": version, "digest": digest, "commit": commit}
+        with suppress(ConflictError):
+            self._store.create(layout.seal_key(path), frame_json(Kind.SEAL, body))
+        self._looks.pop(layout.seal_unit(path), None)
+
+    def get(self, path: str) -> dict[str, str] | None:
+        """What the seal on exactly *path* says; None if there is none.
+
+        Raises:
+            CorruptionError: It is damaged.
+        """
+        key = layout.seal_key(path)
+        try:
+            body = unframe_json(Kind.SEAL, self._store.get(key), key)
+        except NotFoundError:
+            return None
+        return {name: str(text) for name, text in body.items()}
+
+    def lift(self, path: str, commit: str) -> None:
+        """Take away the seal that a commit put which then did not come about."""
+        found = self.get(path)
+        if found is not None and found.get("commit") == commit:
+            self._store.delete(layout.seal_key(path))
+        self._looks.pop(layout.seal_unit(path), None)
 
     def _look(self, unit: str) -> dict[str, str]:
         now = self._world.monotonic()

@@ -16,6 +16,7 @@ from mlflow_vault.engine.seals import covers
 from mlflow_vault.errors import InvalidInputError, NotFoundError
 from mlflow_vault.format import layout
 from mlflow_vault.format.entry import size_of
+from mlflow_vault.format.spelling import CONTINUED
 from mlflow_vault.store.protocol import Stat
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Tree:
         for _, name in _named(found.key for found in self._entries(path)):
             yield name
 
+    def etags(self, path: str = "") -> dict[str, str]:
+        """The paths of all files at and below *path*, and what changes when they do."""
+        found = {entry.key: entry.etag for entry in self._entries(path)}
+        return {name: found[key] for key, name in _named(found)}
+
     def delete(self, path: str = "") -> tuple[str, ...]:
         """Remove everything at and below *path* but what is sealed.
 
@@ -107,7 +113,7 @@ class Tree:
         for found in self._store.list_level(prefix):
             if isinstance(found, Stat):
                 files.append(found)
-            elif found.key.endswith(layout.CONTINUED + "/"):  # the rest of a long name
+            elif found.key.endswith(CONTINUED + "/"):  # the rest of a long name
                 more_folders, more_files = self._level(found.key)
                 folders += more_folders
                 files += more_files

@@ -1,4 +1,4 @@
-"""Looks at a whole vault: what it holds, what it costs, whether it is whole; and gives it back.
+"""Looks at a whole vault: what it holds, what it costs, whether it is whole.
 
 Reads only.  `measure` remembers which chunks it counted, about a hundred bytes each; nothing
 else grows with the vault.
@@ -25,7 +25,6 @@ from mlflow_vault.format.pack import EMPTY, cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from mlflow_vault.engine.reader import Reader
     from mlflow_vault.engine.tree import Tree
@@ -165,69 +164,6 @@ def verify(tree: Tree, reader: Reader, path: str, progress: Callable[[int], None
         except VaultError as error:
             damaged.append(Damage(name, str(error)))
     return Verification(files, size, tuple(damaged))
-
-
-def targets(tree: Tree, path: str, destination: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file at and below *path*, and where below *destination* an export puts it."""
-    for name in tree.walk(path):
-        inside = name[len(path) :].lstrip("/") or name.rpartition("/")[2]
-        yield name, destination.joinpath(*inside.split("/"))
-
-
-def export(
-    tree: Tree, reader: Reader, path: str, destination: Path, progress: Callable[[int], None]
-) -> Verification:
-    """Write every file at and below *path* to the folder *destination*.
-
-    A damaged file is left out and named in the result; the others are written.
-
-    Raises:
-        NotFoundError: There is nothing at *path*.
-        StorageError: The store failed, or *destination* cannot be written.
-    """
-    files = size = 0
-    damaged = []
-    try:
-        destination.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise StorageError(f"{destination} cannot be made: {cause.strerror}") from cause
-    for name, target in targets(tree, path, destination):
-        obstacle = _make_way(destination, target, files)
-        if obstacle:
-            damaged.append(Damage(name, obstacle))
-            continue
-        try:
-            reader.read_to(name, target, progress)
-        except NotFoundError:
-            continue  # deleted since it was listed
-        except CorruptionError as error:
-            damaged.append(Damage(name, str(error)))
-        else:
-            files += 1
-            size += target.stat().st_size
-    if path and not files and not damaged:
-        raise NotFoundError(f"there is nothing at {path!r} to export")
-    return Verification(files, size, tuple(damaged))
-
-
-def _make_way(destination: Path, target: Path, files: int) -> str:
-    """Make the folder that *target* needs below *destination*; return what stands in its way.
-
-    A link there is not followed: it may lead anywhere.
-    """
-    inner = target.relative_to(destination).parents
-    if any((destination / folder).is_symlink() for folder in inner if folder.name):
-        return "a link in the destination leads elsewhere; remove it and export again"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        clashes = target.is_dir()
-    except (FileExistsError, NotADirectoryError):
-        clashes = True
-    except OSError as cause:
-        raise StorageError(
-            f"{target.parent} cannot be made: {cause.strerror}; {files} files were written"
-        ) from cause
-    return "a file and a folder share a name; export them apart" if clashes else ""
 
 
 def _entries(store: Store) -> Iterator[tuple[Entry | None, int]]:

@@ -7,16 +7,17 @@
     notices/features/<name>    what a reader or writer must know; written once
     notices/condemned/<gc>     packs a collector is about to delete
     seals/<unit>!/<digest>     promises that a path no longer changes
+    versions/records/          versions, by digest
+    versions/content/          their entries
+    versions/names/            which there are of a registered model
     hints/...                  notes that save work and may be wrong
 
-An artifact path is any POSIX path a person can type; a key is lower-case ASCII that
-every disk and object store takes, told apart without regard to case:
+An artifact path is any POSIX path a person can type; `spelling` says how it becomes a key:
 
     Model v2/MLmodel  ->  tree/!model!032v2/!m!lmodel!
 
-``!`` and a letter is that letter in upper case; ``!`` and three digits is one byte; ``!-``
-ends a piece of a component too long for a disk; a last ``!`` marks an entry, so that ``a`` and
-``a/b`` never collide.  The way back is unique: `path_of` undoes `tree_key`.
+A last ``!`` marks an entry, so that ``a`` and ``a/b`` never collide.  The way back is unique:
+`path_of` undoes `tree_key`.
 
 Pure: no I/O.  Written down in docs/format.md, "Keys".
 """
@@ -24,12 +25,12 @@ Pure: no I/O.  Written down in docs/format.md, "Keys".
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
 from mlflow_vault.errors import InvalidInputError
 from mlflow_vault.format.digest import Digest
+from mlflow_vault.format.spelling import CONTINUED, MARK, escape, escape_path, unescape
 
 VAULT: Final = "vault.json"
 TREE: Final = "tree/"
@@ -41,20 +42,17 @@ FEATURES: Final = "notices/features/"
 CONDEMNED: Final = "notices/condemned/"
 SWEEPS: Final = "sweeps/"
 SEALS: Final = "seals/"
+RECORDS: Final = "versions/records/"
+CONTENT: Final = "versions/content/"
+NAMES: Final = "versions/names/"
 PROBES: Final = "hints/probes/"
 HINTS: Final = "hints/"
 KNOWN_FILES: Final = "hints/files/"
 FAMILIES: Final = "hints/families/"
 LISTINGS: Final = "hints/listings/"
-MARK: Final = "!"  # the end of an entry's key
-CONTINUED: Final = "!-"  # the end of a piece that goes on in the next one
 
-_PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_.")
-_PIECE: Final = 180  # bytes: under the 255 of every disk, with room for what a store adds
 _ODD: Final = frozenset({"", ".", ".."})  # components that no path has
 _LONGEST: Final = 900  # bytes: S3 takes keys of 1,024, and a prefix comes before ours
-_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)")  # names Windows keeps
-_TOKEN: Final = re.compile(r"!([a-z])|!([0-9]{3})|([a-z0-9._-])")
 
 
 def check_path(path: str) -> str:
@@ -80,7 +78,7 @@ def check_path(path: str) -> str:
         raise InvalidInputError(f"artifact path {path!r} is absolute; give it relative to its root")
     if not _ODD.isdisjoint(path.split("/")):
         raise InvalidInputError(f"artifact path {path!r} has an empty or '.' component")
-    if len(_escape_path(path)) > _LONGEST:
+    if len(escape_path(path)) > _LONGEST:
         raise InvalidInputError(f"artifact path {path[:80]!r}... is too long: shorten it")
     return path
 
@@ -110,12 +108,12 @@ def tree_key(path: str) -> str:
     >>> tree_key("Model v2/MLmodel")
     'tree/!model!032v2/!m!lmodel!'
     """
-    return TREE + _escape_path(check_path(path)) + MARK
+    return TREE + escape_path(check_path(path)) + MARK
 
 
 def tree_prefix(path: str) -> str:
     """What the keys of all entries below the folder *path* start with."""
-    return TREE + (_escape_path(check_path(path)) + "/" if path else "")
+    return TREE + (escape_path(check_path(path)) + "/" if path else "")
 
 
 def path_of(key: str) -> str:
@@ -127,10 +125,10 @@ def path_of(key: str) -> str:
     end = "/" if key.endswith("/") else MARK
     inner = key.removeprefix(TREE).removesuffix(end)
     parts = [
-        _unescape(component, key) for component in inner.replace(CONTINUED + "/", "").split("/")
+        unescape(component, key) for component in inner.replace(CONTINUED + "/", "").split("/")
     ]
     path = "/".join(parts)
-    if not path or key != f"{TREE}{_escape_path(check_path(path))}{end}":
+    if not path or key != f"{TREE}{escape_path(check_path(path))}{end}":
         raise InvalidInputError(f"{key} is not the key of an artifact path")
     return path
 
@@ -160,7 +158,7 @@ def seal_unit(path: str) -> str:
     """
     parts = path.split("/")
     stop = parts.index("artifacts") + 1 if "artifacts" in parts else 1
-    return f"{SEALS}{_escape_path('/'.join(parts[:stop]))}{MARK}/"
+    return f"{SEALS}{escape_path('/'.join(parts[:stop]))}{MARK}/"
 
 
 def seal_key(path: str) -> str:
@@ -171,7 +169,50 @@ def seal_key(path: str) -> str:
 
 def seal_prefix(path: str) -> str:
     """What the keys of the seals of all units below the folder *path* start with."""
-    return SEALS + (_escape_path(path) + "/" if path else "")
+    return SEALS + (escape_path(path) + "/" if path else "")
+
+
+def record_key(digest: Digest, commit: str) -> str:
+    """The key of the version with these files that the commit *commit* made."""
+    return f"{record_prefix(digest)}{commit}"
+
+
+def record_prefix(digest: Digest) -> str:
+    """What the keys of all versions with these files start with."""
+    name = digest.raw.hex()
+    return f"{RECORDS}{name[:2]}/{name}/"
+
+
+def content_key(digest: Digest, commit: str, part: int) -> str:
+    """The key of one object of the entries that the commit *commit* copied."""
+    name = digest.raw.hex()
+    return f"{CONTENT}{name[:2]}/{name}/{commit}/{part:05d}"
+
+
+def name_key(name: str, number: int, digest: Digest, commit: str) -> str:
+    """The key that says that a version is called *name* and *number*.
+
+    >>> name_key("Fraud", 3, Digest.of(b""), "0c")[:36]
+    'versions/names/!fraud!/0000000003-af'
+    """
+    return f"{name_prefix(name)}{number:010d}-{digest.raw.hex()}-{commit}"
+
+
+def name_prefix(name: str) -> str:
+    """What the keys of all versions of the registered model *name* start with."""
+    return f"{NAMES}{escape(name)}{MARK}/"
+
+
+def named_record(key: str) -> tuple[int, str]:
+    """The number and the key of the version that the name key *key* is of.
+
+    Raises:
+        InvalidInputError: *key* is not that of a name.
+    """
+    found = _NAMED.fullmatch(key.rpartition("/")[2])
+    if not key.startswith(NAMES) or found is None:
+        raise InvalidInputError(f"{key} is not the key of a version's name")
+    return int(found[1]), record_key(Digest(bytes.fromhex(found[2])), found[3])
 
 
 def known_file_key(digest: Digest) -> str:
@@ -192,6 +233,7 @@ def listing_key(folder: str) -> str:
     return f"{LISTINGS}{name[:2]}/{name}"
 
 
+_NAMED: Final = re.compile(r"([0-9]{10,})-([0-9a-f]{64})-([0-9a-f]+)")
 _RUN: Final = re.compile(r"(?:models/m-|traces/tr-|)[0-9a-f]{32}$")
 
 
@@ -209,48 +251,3 @@ def series_of(path: str) -> str:
         return f"{head[: run.start()].rstrip('/')}|{tail}"
     first, _, rest = path.partition("/")
     return f"{first}|{rest}"
-
-
-def _escape_path(path: str) -> str:
-    return "/".join(map(_escape, path.split("/")))
-
-
-@lru_cache(4096)
-def _escape(component: str) -> str:
-    """Spell one component of a path in the characters of a key."""
-    spelled = []
-    for byte in component.encode("utf-8", "surrogateescape"):
-        if byte in _PLAIN:
-            spelled.append(chr(byte))
-        elif 0x41 <= byte <= 0x5A:  # noqa: PLR2004 - A to Z
-            spelled.append(MARK + chr(byte + 32))
-        else:
-            spelled.append(f"!{byte:03d}")
-    if component.endswith("."):  # Windows drops a last dot
-        spelled[-1] = "!046"
-    if _DEVICE.match(component):
-        spelled[0] = f"!{ord(component[0]):03d}"
-    pieces, piece = [], ""
-    for token in spelled:
-        if len(piece) + len(token) > _PIECE:
-            pieces.append(piece + CONTINUED)
-            piece = ""
-        piece += token
-    return "/".join([*pieces, piece])
-
-
-def _unescape(component: str, key: str) -> str:
-    spelled = bytearray()
-    at = 0
-    while at < len(component):
-        token = _TOKEN.match(component, at)
-        if token is None or (token[2] and int(token[2]) > 0xFF):  # noqa: PLR2004 - one byte
-            raise InvalidInputError(f"{key} is not the key of an artifact path")
-        if token[1]:
-            spelled += token[1].upper().encode()
-        elif token[2]:
-            spelled.append(int(token[2]))
-        else:
-            spelled += token[3].encode()
-        at = token.end()
-    return spelled.decode("utf-8", "surrogateescape")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 MAGIC: Final = b"mlvt"
 FORMAT: Final = 1  # 0, before there were releases, was the same but for hints
 KNOWN_FEATURES: Final = 0  # bits this release understands
+VERSIONS: Final = "versions@0.1"  # entries are named under versions/, too
+_NAMED_FEATURES: Final = frozenset({VERSIONS})
 HEADER: Final = struct.Struct("<4scBHQ")
 CHECK: Final = 32  # bytes of BLAKE3 at the end
 # Bytes of a body: all tensors that parsers tell of one file (`tensors.arrays`) take no more, nor
@@ -58,6 +60,8 @@ class Kind(Enum):
     CONDEMNED = b"c"
     SEAL = b"s"
     HINT = b"h"
+    VERSION = b"v"
+    FILES = b"f"  # the entries of a version
 
 
 def header(kind: Kind) -> bytes:
@@ -274,7 +278,7 @@ def refuse_features(names: Iterable[str], where: str) -> None:
     Raises:
         UnsupportedError: Naming the features and the release that knows them.
     """
-    unknown = sorted(map(str, names))
+    unknown = sorted(set(map(str, names)) - _NAMED_FEATURES)
     if unknown:
         raise UnsupportedError(
             f"{where} requires {', '.join(unknown)}, unknown to this release of mlflow-vault "

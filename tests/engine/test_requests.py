@@ -47,7 +47,7 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> MemoryStore:
         known = hints.entry(path.format(run - 1))
         assert known is not None
         entry = replace(known, path=path.format(run), transaction=transaction.id)
-        transaction.commit([entry])
+        transaction.commit(entry.packs, [(layout.tree_key(entry.path), entry.to_bytes())])
         remember(hints, entry)
         hints.put()
         transaction.finish()

@@ -38,7 +38,10 @@ from mlflow_vault.format.record import (
 )
 from mlflow_vault.format.rows import Part, Row, Tensor
 from mlflow_vault.format.soundness import depths
+from mlflow_vault.format.version import Origin, Version, digest_of
+from mlflow_vault.govern.records import Records, file_of
 from mlflow_vault.store.local import LocalStore
+from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.vaults import entries, objects, read, write
 from mlflow_vault.vault import Vault
 
@@ -96,6 +99,23 @@ NOTES: Final[Mapping[str, tuple[Kind, dict[str, object]]]] = {
     "seal": (Kind.SEAL, {"path": "7/run/artifacts/model", "version": "models:/fraud/3"}),
     "condemned": (Kind.CONDEMNED, {"packs": ["00" * 16, "11" * 16]}),
 }
+FILES = tuple(sorted(map(file_of, (INLINE, CHUNKED))))
+VERSION = Version(
+    digest=digest_of(FILES),
+    id="0123456789ab" + "cd" * 10,
+    name="Betrug",
+    number=3,
+    created=1_700_000_000_000,
+    author="ada",
+    origin=Origin("models:/m-" + "0" * 32, "7/run/artifacts", "m-" + "0" * 32, "ab" * 16, "7"),
+    files=FILES,
+    parents=(A,),
+    metadata={"owner": "risk", "share": 0.5},
+    facts={"metrics": {"loss": "NaN"}, "datasets": [{"name": "train", "b3": str(B)}]},
+    content="0123456789ab" + "cd" * 10,
+    parts=1,
+)
+VERSIONED: Final = {"version", "files"}  # kinds of the feature versions, which format 0 has not
 
 
 def _pack() -> bytes:
@@ -103,6 +123,10 @@ def _pack() -> bytes:
     for record in RECORDS_OF_PACK:
         builder.add(record)
     return bytes(builder.finish())
+
+
+def _content() -> dict[str, bytes]:
+    return Records(MemoryStore("golden")).content([CHUNKED, INLINE], VERSION.digest, VERSION.id)
 
 
 def _made() -> dict[str, bytes]:
@@ -113,6 +137,8 @@ def _made() -> dict[str, bytes]:
         "outcome": OUTCOME.to_bytes(),
         "pack": _pack(),
         "vault.json": IDENTITY.to_bytes(),
+        "version": VERSION.to_bytes(),
+        "files": next(iter(_content().values())),
         **{name: frame_json(kind, body) for name, (kind, body) in NOTES.items()},
     }
 
@@ -124,7 +150,8 @@ def _pinned(name: str, number: int = FORMAT) -> bytes:
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
 def test_everything_is_pinned(folder: Path) -> None:
     """There is a golden object of each kind."""
-    assert {file.name for file in folder.iterdir()} == set(_made())
+    later = VERSIONED if folder == RECORDS[0] else set()
+    assert {file.name for file in folder.iterdir()} == set(_made()) - later
     kinds = {stored[4:5] for name, stored in _made().items() if name != "vault.json"}
     assert kinds == {kind.value for kind in Kind}
 
@@ -137,6 +164,18 @@ def test_reading(number: int) -> None:
     assert Outcome.from_bytes(_pinned("outcome", number), "k") == OUTCOME
     assert tuple(read_records(_pinned("pack", number), "k")) == RECORDS_OF_PACK
     assert Identity.from_bytes(_pinned("vault.json", number), "k") == IDENTITY
+
+
+def test_reading_versions() -> None:
+    """A pinned version says what it always said, and is named as it always was."""
+    store = MemoryStore("golden")
+    store.put(next(iter(_content())), _pinned("files"))
+
+    assert Version.from_bytes(_pinned("version"), "k") == VERSION
+    assert Records(store).entries(VERSION) == {"7/Ä/MLmodel": INLINE, CHUNKED.path: CHUNKED}
+    assert (
+        str(VERSION.digest) == "b3:714ffb77b944dd5fa1abe7a4b4d6fab6f405d3d2c144f56450de7e568553781d"
+    )
 
 
 @pytest.mark.parametrize("number", FORMATS)
@@ -185,7 +224,9 @@ def test_vault_holds_everything(folder: Path) -> None:
     held = entries(LocalStore(folder))
 
     assert {row.codec for entry in held for row in entry.rows} == set(Codec)
-    assert {body[4:5] for body in stored.values()} >= {kind.value for kind in Kind}
+    assert {body[4:5] for body in stored.values()} >= {
+        kind.value for kind in Kind if kind.name.lower() not in VERSIONED
+    }
     tensors = [tensor for entry in held for tensor in entry.tensors]
     assert Element.F32 in {tensor.anchor for tensor in tensors}
     assert any(tensor.anchor is not tensor.element for tensor in tensors)

@@ -32,10 +32,9 @@ from mlflow_vault.format.record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from mlflow_vault.engine.world import World
-    from mlflow_vault.format.entry import Entry
     from mlflow_vault.store.protocol import Store
 
 _log = logging.getLogger(__name__)
@@ -121,21 +120,22 @@ class Transaction:
         if self._world.monotonic() - self._intended > _REFRESH:
             self._put_intent()
 
-    def commit(self, entries: Sequence[Entry]) -> list[str]:
-        """Make *entries* what their paths hold; return their etags, in order.
+    def commit(self, packs: Iterable[bytes], objects: Iterable[tuple[str, bytes]]) -> list[str]:
+        """Put *objects*, which name *packs*; return their etags, in order.
+
+        Args:
+            packs: Every pack that the objects name.
+            objects: Keys and bytes: entries, or what pins entries.
 
         Raises:
             ConflictError: A collector aborted this transaction; start again.
             StorageError: The store failed.  Trying again, as a new transaction, is safe.
         """
-        packs = sorted(frozenset[bytes]().union(*(entry.packs for entry in entries)))
-        outcome = Outcome(self.id, self._nonce, committed=True, packs=tuple(packs))
+        outcome = Outcome(self.id, self._nonce, committed=True, packs=tuple(sorted(packs)))
         self._create_outcome(outcome)
         self._committed = True
-        etags = self._store.put_many(
-            (layout.tree_key(entry.path), entry.to_bytes()) for entry in entries
-        )
-        _log.debug("transaction %s named %d entries", self.id, len(entries))
+        etags = self._store.put_many(objects)
+        _log.debug("transaction %s put %d objects", self.id, len(etags))
         return etags
 
     def finish(self) -> None:

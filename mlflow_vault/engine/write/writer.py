@@ -148,7 +148,9 @@ class Writer:
                 shelf = Shelf(self._store, pool, readers, transaction, packer, hints, cache)
                 written = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
-            etags = transaction.commit([entry for entry, _ in written])
+            packs = frozenset[bytes]().union(*(entry.packs for entry, _ in written))
+            named = ((layout.tree_key(entry.path), entry.to_bytes()) for entry, _ in written)
+            etags = transaction.commit(packs, named)
         except BaseException:
             transaction.abandon()
             raise

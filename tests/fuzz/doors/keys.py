@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.decide.families import series_buckets
 from mlflow_vault.errors import InvalidInputError
-from mlflow_vault.format import layout
+from mlflow_vault.format import layout, spelling
 from mlflow_vault.format.digest import Digest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _path(fed: bytes) -> None:
 def _key(fed: bytes) -> None:
     """The input is a key in a store, or a digest as text."""
     text = fed.decode("utf-8", "surrogateescape")
-    for key in (text, layout.TREE + text, layout.TREE + text + layout.MARK):
+    for key in (text, layout.TREE + text, layout.TREE + text + spelling.MARK):
         with suppress(InvalidInputError):
             path = layout.path_of(key)
             found = layout.tree_prefix(path) if key.endswith("/") else layout.tree_key(path)
