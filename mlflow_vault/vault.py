@@ -41,11 +41,6 @@ class Vault(Versions):
     def __repr__(self) -> str:
         return f"Vault({self.uri!r})"
 
-    @property
-    def uri(self) -> str:
-        """Where this vault lies."""
-        return self.store.uri
-
     @classmethod
     def open(cls, uri: str) -> Vault:
         """Open the vault whose root is *uri*.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from mlflow_vault.cli.answer import Answer, count_text, share_text, shown, size_text, table
 from mlflow_vault.cli.location import address_of, find_something, find_vault
 from mlflow_vault.errors import CorruptionError, InvalidInputError, VaultError
+from mlflow_vault.fluent import Vault, vault_of
+from mlflow_vault.govern.references import is_reference
 from mlflow_vault.progress import is_watched, progress_bar
 from mlflow_vault.store.address import FILE, Address
-from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -106,9 +107,7 @@ def verify(arguments: Namespace) -> Answer:
     Raises:
         NotFoundError: There is nothing at that place.
     """
-    vault, path = find_vault(arguments.where)
-    with suppress(CorruptionError):  # what is wrong with something is for the result to say
-        find_something(arguments.where)
+    vault, path = _version_or_place(arguments.where)
     with _bar("verifying", arguments, vault, path) as progress:
         found = vault.verify(path, progress=progress)
     counted = f"{count_text(found.files, 'file')}, {size_text(found.size)}"
@@ -141,6 +140,14 @@ def export(arguments: Namespace) -> Answer:
         lines.append(f"Left out {count_text(len(found.damaged), 'damaged file')}")
     values = {"vault": vault.uri, "path": path, "destination": str(destination)}
     return Answer({**values, **found.to_dict()}, lines, found.is_whole)
+
+
+def _version_or_place(where: str) -> tuple[Vault, str]:
+    if is_reference(where):
+        return vault_of(where), where
+    with suppress(CorruptionError):  # what is wrong with something is for the result to say
+        find_something(where)
+    return find_vault(where)
 
 
 def _items(vault: Vault, path: str, *, recursive: bool) -> Iterator[Item]:

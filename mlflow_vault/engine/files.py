@@ -47,6 +47,11 @@ class Files:
         self._verifier = Reader(store, replace(world, cache=None))  # asks the store for every byte
         self._writer = Writer(store, identity, world, self._seals)
 
+    @property
+    def uri(self) -> str:
+        """Where this vault lies."""
+        return self.store.uri
+
     def write_file(
         self,
         source: Path,

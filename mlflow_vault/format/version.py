@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from blake3 import blake3
@@ -25,6 +26,7 @@ from blake3 import blake3
 from mlflow_vault.errors import CorruptionError, InvalidInputError
 from mlflow_vault.format.digest import Digest, from_hex
 from mlflow_vault.format.record import Kind, frame_json, unframe_json
+from mlflow_vault.format.showing import html_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -164,6 +166,22 @@ class Version:
             "content": self.content,
             "parts": self.parts,
         }
+
+    def _repr_html_(self) -> str:
+        made = datetime.fromtimestamp(self.created / 1000, UTC).isoformat(sep=" ")
+        rows: list[tuple[str, object]] = [
+            ("digest", self.digest),
+            ("committed", made),
+            ("author", self.author),
+            ("from", self.origin.uri),
+            ("files", f"{len(self.files)}, {self.size:,} bytes"),
+            *((f"metadata.{key}", value) for key, value in sorted(self.metadata.items())),
+        ]
+        for kind in ("params", "metrics"):
+            told = self.facts.get(kind)
+            if isinstance(told, dict):
+                rows += [(f"{kind}.{key}", value) for key, value in sorted(told.items())]
+        return html_table(self.label, rows)
 
     def to_bytes(self) -> bytes:
         """Spell this version as a stored object.

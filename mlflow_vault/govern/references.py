@@ -169,6 +169,15 @@ class References:
         return max(found, key=lambda version: version.created, default=None)
 
 
+def is_reference(text: str) -> bool:
+    """Whether *text* says by its scheme that it is a version, not a path.
+
+    >>> is_reference("b3:6f1e"), is_reference("models:/fraud/3"), is_reference("7/run")
+    (True, True, False)
+    """
+    return text.startswith((PREFIX, "models:/", "runs:/"))
+
+
 def full(reference: str) -> str:
     """Spell a reference with its scheme.
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError, VaultError
+from mlflow_vault.format.showing import html_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,6 +42,12 @@ class Sync:
     def is_clean(self) -> bool:
         """Whether all that lies in the vault is committed, and both sides say the same."""
         return not self.failed and not self.disagreeing
+
+    def _repr_html_(self) -> str:
+        told = asdict(self)
+        return html_table(
+            "sync", [(kind, len(said), ", ".join(said)) for kind, said in told.items()]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """This as plain values."""

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from mlflow_vault.engine.files import Files
 from mlflow_vault.errors import CorruptionError, InvalidInputError, NotFoundError, VaultError
 from mlflow_vault.format import layout
-from mlflow_vault.format.digest import PREFIX, Digest
+from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.stored_json import read_json
 from mlflow_vault.format.version import Version
 from mlflow_vault.govern.committing import Committer, Told, missing
 from mlflow_vault.govern.host import DIGEST_TAG, REQUIRED_TAG, attached
 from mlflow_vault.govern.keeping import check_out, verify_version
 from mlflow_vault.govern.records import Records
-from mlflow_vault.govern.references import References
+from mlflow_vault.govern.references import References, is_reference
 from mlflow_vault.govern.syncing import Sync, bring_together
 from mlflow_vault.store.address import Address
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 _PROXIED: Final = "mlflow-artifacts"
 _BY_HTTP: Final = "/api/2.0/mlflow-artifacts/artifacts/"
-_REFERENCE: Final = re.compile(r"(models|runs):/|" + re.escape(PREFIX))
 _SMALL: Final = 1 << 20  # bytes of a file that facts are taken from
 
 
@@ -165,7 +163,7 @@ class Versions(Files):
             NotFoundError: There is no such version.
             StorageError: The store failed.
         """
-        if not _REFERENCE.match(path):
+        if not is_reference(path):
             return super().verify(path, progress=progress)
         version = self.version(path)
         entries = self._records.entries(version)

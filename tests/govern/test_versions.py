@@ -455,3 +455,19 @@ def test_seal_says_which_commit(vault: Vault, log: Log) -> None:
         "commit": version.id,
     }
     assert read(vault, version.origin.path + "/MLmodel") == FILES["MLmodel"]
+
+
+def test_shown_in_a_notebook(vault: Vault, registry: Registry, log: Log) -> None:
+    """A version shows what is known of it; names cannot put markup into a notebook."""
+    uri = log(1, FILES)
+    registry.told[registry.known[uri].location] = {"params": {"<script>": "x"}, "metrics": None}
+
+    version = vault.commit(uri, name="fraud", metadata={"owner": "<img src=x>"})
+
+    shown = version._repr_html_()
+    assert "fraud/1" in shown
+    assert str(version.digest) in shown
+    assert "<script" not in shown
+    assert "<img" not in shown
+    assert "fraud/1" in vault.sync()._repr_html_()
+    assert repr(version) == f"Version('fraud/1', '{str(version.digest)[:15]}')"

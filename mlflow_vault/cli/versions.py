@@ -1,0 +1,104 @@
+"""The commands of versions: they say what `Vault` says, with the same words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from mlflow_vault.cli.answer import Answer, count_text, shown, size_text, table
+from mlflow_vault.fluent import Vault, vault_of
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from mlflow_vault.format.version import Version
+
+_DIGITS: Final = 15  # of a digest in a table, its prefix included
+
+
+def commit(arguments: Namespace) -> Answer:
+    """Make an immutable version of a model.
+
+    Raises:
+        VaultError: As `Vault.commit` does.
+    """
+    made = _vault(arguments).commit(
+        arguments.reference,
+        name=arguments.name,
+        parent=arguments.parent,
+        metadata=dict(arguments.metadata),
+    )
+    return Answer(made.to_dict(), [f"Committed {shown(made.label)}: {made.digest}"])
+
+
+def versions(arguments: Namespace) -> Answer:
+    """List the versions of a registered model."""
+    found = _vault(arguments, f"models:/{arguments.name}/latest").versions(arguments.name)
+    rows = [
+        (shown(one.label), str(one.digest)[:_DIGITS], size_text(one.size), when(one.created))
+        for one in found
+    ]
+    lines = table(("version", "digest", "size", "committed"), rows) if rows else ["no versions"]
+    values = {"name": arguments.name, "versions": [one.to_dict() for one in found]}
+    return Answer(values, lines)
+
+
+def show(arguments: Namespace) -> Answer:
+    """Say what is known of a version."""
+    found = _vault(arguments).version(arguments.reference)
+    return Answer(found.to_dict(), list(_told(found)))
+
+
+def checkout(arguments: Namespace) -> Answer:
+    """Write a version's files to a new or empty folder, each verified."""
+    found = _vault(arguments).checkout(arguments.reference, arguments.destination)
+    place = shown(str(arguments.destination))
+    files = f"{count_text(len(found.files), 'file')}, {size_text(found.size)}"
+    return Answer(found.to_dict(), [f"Wrote {shown(found.label)}, {files}, to {place}"])
+
+
+def sync(arguments: Namespace) -> Answer:
+    """Commit what was registered past the vault, and say where both do not agree."""
+    found = _vault(arguments, "").sync(arguments.name)
+    lines = [f"{shown(label)}: committed" for label in found.adopted]
+    lines += [f"{shown(said)} (failed)" for said in found.failed]
+    lines += [f"{shown(said)} (disagrees)" for said in found.disagreeing]
+    lines.append(
+        f"{count_text(len(found.adopted), 'version')} adopted, {len(found.known)} known, "
+        f"{len(found.outside)} outside the vault, {len(found.forgotten)} forgotten by MLflow"
+    )
+    return Answer(found.to_dict(), lines, found.is_clean)
+
+
+def when(created: int) -> str:
+    """Spell milliseconds since 1970 for people.
+
+    >>> when(0)
+    '1970-01-01 00:00:00 UTC'
+    """
+    return datetime.fromtimestamp(created / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _vault(arguments: Namespace, reference: str | None = None) -> Vault:
+    if arguments.vault:
+        return Vault.open(arguments.vault)
+    return vault_of(arguments.reference if reference is None else reference)
+
+
+def _told(version: Version) -> list[str]:
+    origin = version.origin
+    told: list[tuple[str, Any]] = [
+        ("digest", version.digest),
+        ("committed", f"{when(version.created)} by {version.author or 'nobody known'}"),
+        ("from", origin.uri),
+        ("path", origin.path),
+        ("run", origin.run_id),
+        ("parents", ", ".join(map(str, version.parents))),
+    ]
+    told += [(f"metadata.{key}", value) for key, value in sorted(version.metadata.items())]
+    for kind in ("params", "metrics"):
+        values = version.facts.get(kind, {})
+        told += [(f"{kind}.{key}", value) for key, value in sorted(values.items())]
+    rows = [(shown(file.path), size_text(file.size)) for file in version.files]
+    lines = [f"{shown(name)}: {shown(str(value))}" for name, value in told if value != ""]
+    return [shown(version.label), *lines, "", *table(("file", "size"), rows)]

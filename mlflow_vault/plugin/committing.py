@@ -1,0 +1,59 @@
+"""Commits what somebody registered: what the registry calls behind every client's back.
+
+The model may be in a vault or not; outside of every vault it stays what MLflow makes of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from mlflow_vault.errors import InvalidInputError
+from mlflow_vault.plugin.guard import DESTINATION_VARIABLE, HostPolicy
+from mlflow_vault.plugin.host import MlflowHost
+from mlflow_vault.vault import Vault
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+_BACKEND_VARIABLE: Final = "_MLFLOW_SERVER_FILE_STORE"
+_PROXIED: Final = "mlflow-artifacts"
+
+_logger = logging.getLogger(__name__)
+
+
+def on_registered(version: ModelVersion, store_uri: str) -> None:
+    """Commit the model *version* that was made in the registry *store_uri*, if a vault holds it.
+
+    Raises:
+        VaultError: It is in a vault, and cannot be committed.
+    """
+    host = MlflowHost(os.environ.get(_BACKEND_VARIABLE) or None, store_uri)
+    held = host.held(version)
+    location = _real(held.location)
+    policy = HostPolicy.from_environment(os.environ)
+    try:
+        policy.check(location)
+    except InvalidInputError:
+        _logger.debug("%s is outside every vault: %s", held.uri, location)
+        return
+    found = Vault.find(location)
+    if found is None:
+        return
+    vault = Vault(found[0].store, found[0].identity, host=lambda: host)
+    lacking = vault.lacking(held.name, held.tags)
+    if lacking:
+        _logger.warning("%s is registered without %s", held.uri, "; ".join(lacking))
+    vault.adopt(replace(held, location=location))
+
+
+def _real(location: str) -> str:
+    """Return where the server keeps what clients know by a proxied location."""
+    parts = urlsplit(location)
+    if parts.scheme != _PROXIED:
+        return location
+    destination: Any = os.environ.get(DESTINATION_VARIABLE, "")
+    return f"{destination.rstrip('/')}/{parts.path.strip('/')}"
