@@ -24,5 +24,5 @@ def html_table(title: str, rows: Iterable[Sequence[object]], head: Sequence[str]
     if head:
         lines.append("<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>")
     for row in rows:
-        lines.append("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>")
+        lines += ["<tr>", *(f"<td>{escape(str(cell))}</td>" for cell in row), "</tr>"]
     return "".join([*lines, "</table>"])
