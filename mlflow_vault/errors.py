@@ -9,6 +9,7 @@ The tree::
     ├── SealedError                             the path no longer changes; log elsewhere
     ├── SourceChangedError (OSError)            the file moved while it was read; log again
     ├── CorruptionError                         restore from a good copy
+    ├── UntrustedError                          no signature holds: sign it, or trust its key
     ├── UnsupportedError                        a newer or different vault: upgrade
     └── StorageError       (OSError)            the store failed; often transient
         └── PermissionDeniedError               not allowed: the message names what is missing
@@ -59,6 +60,10 @@ class CorruptionError(VaultError):
             f"{key} is damaged: {reason}. Nothing was written. Restore this object from a replica."
         )
         self.key, self.reason = key, reason
+
+
+class UntrustedError(VaultError):
+    """A signature is missing or does not hold: sign it, or trust its key."""
 
 
 class UnsupportedError(VaultError):

@@ -40,6 +40,7 @@ from mlflow_vault.errors import (
     SourceChangedError,
     StorageError,
     UnsupportedError,
+    UntrustedError,
     VaultError,
 )
 
@@ -56,6 +57,7 @@ _CODES: Final[dict[type[VaultError], int]] = {
     SourceChangedError: ABORTED,  # 409
     CorruptionError: DATA_LOSS,  # 500
     UnsupportedError: NOT_IMPLEMENTED,  # 501
+    UntrustedError: PERMISSION_DENIED,  # 403
     PermissionDeniedError: PERMISSION_DENIED,  # 403
     StorageError: TEMPORARILY_UNAVAILABLE,  # 503, which clients try again
 }

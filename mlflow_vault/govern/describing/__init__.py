@@ -1,0 +1,1 @@
+"""Versions described in the forms that others read: CycloneDX, model cards."""
