@@ -7,7 +7,10 @@ else the one in which MLflow's default experiment keeps its artifacts.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow_vault.errors import InvalidInputError, NotFoundError
@@ -16,15 +19,39 @@ from mlflow_vault.govern.references import full
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from mlflow_vault.decide.lineage.graph import LineageGraph
+    from mlflow_vault.decide.lineage.impact import Impact
+    from mlflow_vault.decide.lineage.queries import Event, Origins
     from mlflow_vault.format.version import Version
+    from mlflow_vault.govern.diff import Diff
     from mlflow_vault.govern.host import Host
+    from mlflow_vault.govern.knowledge import Moment
     from mlflow_vault.govern.references import Reference
+    from mlflow_vault.govern.searching import Found
+    from mlflow_vault.govern.signing.bundle import Signature
+    from mlflow_vault.govern.signing.keys import Key
+    from mlflow_vault.govern.signing.trust import Trust
     from mlflow_vault.govern.syncing import Sync
 
-__all__ = ["Vault", "checkout", "commit", "sync", "vault_of", "version", "versions"]
+__all__ = [
+    "Vault",
+    "checkout",
+    "commit",
+    "diff",
+    "impact",
+    "lineage",
+    "load_model",
+    "origin",
+    "search_versions",
+    "sign",
+    "sync",
+    "timeline",
+    "vault_of",
+    "version",
+    "versions",
+]
 
 VARIABLE: Final = "MLFLOW_VAULT_URI"
 
@@ -87,11 +114,93 @@ def version(reference: Reference) -> Version:
     return vault_of(reference).version(reference)
 
 
-def checkout(reference: Reference, destination: Path) -> Version:
+def checkout(
+    reference: Reference, destination: Path, *, require_signature: Trust | None = None
+) -> Version:
     """Write a version's files to a new or empty folder, verified; see `Vault.checkout`."""
-    return vault_of(reference).checkout(reference, destination)
+    vault = vault_of(reference)
+    return vault.checkout(reference, destination, require_signature=require_signature)
 
 
 def sync(name: str = "") -> Sync:
     """Commit what was registered past the vault; see `Vault.sync`."""
     return vault_of().sync(name)
+
+
+def diff(before: Reference, after: Reference) -> Diff:
+    """Say what differs between two versions; see `Vault.diff`."""
+    return vault_of(before).diff(before, after)
+
+
+def lineage(
+    reference: Reference = "",
+    *,
+    direction: str = "both",
+    depth: int | None = None,
+    kinds: Iterable[str] | None = None,
+    as_of: Moment | None = None,
+) -> LineageGraph:
+    """Return what a version came from and what came from it; see `Vault.lineage`."""
+    return vault_of(reference).lineage(
+        reference, direction=direction, depth=depth, kinds=kinds, as_of=as_of
+    )
+
+
+def origin(reference: Reference, *, as_of: Moment | None = None) -> Origins:
+    """Say what a version was made from, near or far; see `Vault.origin`."""
+    return vault_of(reference).origin(reference, as_of=as_of)
+
+
+def impact(dataset: Reference, *, as_of: Moment | None = None) -> Impact:
+    """Say what a dataset reached, and what to roll back to; see `Vault.impact`."""
+    return vault_of().impact(dataset, as_of=as_of)
+
+
+def timeline(name: str, *, as_of: Moment | None = None) -> tuple[Event, ...]:
+    """Say what happened to a registered model, in order; see `Vault.timeline`."""
+    return vault_of(f"models:/{name}/latest").timeline(name, as_of=as_of)
+
+
+def search_versions(
+    filter_string: str = "",
+    *,
+    order_by: Sequence[str] = (),
+    max_results: int = 1000,
+    page_token: str | None = None,
+) -> Found:
+    """Find versions by what is known of them; see `Vault.search_versions`."""
+    return vault_of().search_versions(
+        filter_string, order_by=order_by, max_results=max_results, page_token=page_token
+    )
+
+
+def sign(reference: Reference, key: Key) -> Signature:
+    """Sign a version from the digests that the vault has; see `Vault.sign`."""
+    return vault_of(reference).sign(reference, key)
+
+
+def load_model(
+    reference: Reference, *, require_signature: Trust | None = None, **options: Any
+) -> Any:
+    """Load a version as `mlflow.pyfunc.load_model` does, from the vault's own verified copy.
+
+    It asks nothing of the artifact path, so it works where MLflow has deleted that.
+
+    Args:
+        reference: A version.
+        require_signature: Whose signature it must have; nothing is loaded without.
+        **options: As `mlflow.pyfunc.load_model` has them.
+
+    Raises:
+        UntrustedError: It is not signed by who is trusted.
+        CorruptionError: A file cannot be read as it was committed.
+    """
+    from mlflow_vault.plugin.loading import load_folder  # noqa: PLC0415 - see `_mlflow`
+
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-vault-"))
+    try:
+        checkout(reference, folder, require_signature=require_signature)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return load_folder(folder, **options)

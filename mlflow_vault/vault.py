@@ -7,18 +7,27 @@ but what `vault.json` said.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow_vault.engine.identity import identity_of, make_identity
 from mlflow_vault.engine.tree import Item
 from mlflow_vault.engine.world import World
 from mlflow_vault.errors import NotFoundError, PermissionDeniedError
 from mlflow_vault.format import layout
-from mlflow_vault.govern.versions import Versions
+from mlflow_vault.govern.knowledge import Knowledge
 from mlflow_vault.store.address import Address
 from mlflow_vault.store.opening import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mlflow_vault.format.version import Version
+    from mlflow_vault.govern.references import Reference
+    from mlflow_vault.govern.signing.bundle import Signature
+    from mlflow_vault.govern.signing.judge import Verdict
+    from mlflow_vault.govern.signing.keys import Key
+    from mlflow_vault.govern.signing.trust import Trust
     from mlflow_vault.store.protocol import Store
 
 __all__ = ["Item", "Vault"]
@@ -27,7 +36,7 @@ _log = logging.getLogger(__name__)
 _found: dict[str, Vault] = {}  # vaults by canonical URI; a vault.json never changes
 
 
-class Vault(Versions):
+class Vault(Knowledge):
     """A store with our format in it.
 
     Example:
@@ -106,3 +115,84 @@ class Vault(Versions):
         if len(denied) == len(places):
             raise denied[0]
         return None
+
+    def sign(self, reference: Reference, key: Key) -> Signature:
+        """Sign a version from the digests that the vault has, reading none of its bytes.
+
+        The signature is OpenSSF Model Signing's, which its stock verifier accepts, and is kept
+        beside the version.
+
+        Args:
+            reference: A version.
+            key: `mlflow_vault.Key.from_files("key.pem")`.
+
+        Raises:
+            UnsupportedError: The extra `sign` is not installed.
+            InvalidInputError: The key cannot sign, or there is nothing to sign.
+        """
+        from mlflow_vault.govern.signing.judge import sign  # noqa: PLC0415 - an extra
+
+        version = self.version(reference)
+        signature = sign(version, key)
+        self._records.put_signature(version, signature.name, signature.to_bytes())
+        return signature
+
+    def signatures(self, reference: Reference) -> tuple[bytes, ...]:
+        """The signatures that are kept beside a version, as Sigstore's bundles; not judged."""
+        return tuple(self._records.signatures(self.version(reference)))
+
+    def require_signature(self, reference: Reference, trust: Trust) -> tuple[Verdict, ...]:
+        """Insist that a version is signed by who is trusted.
+
+        Args:
+            reference: A version.
+            trust: `mlflow_vault.Trust.from_files("public.pem")`.
+
+        Raises:
+            UntrustedError: It is not; the message says what each signature lacks.
+        """
+        from mlflow_vault.govern.signing.judge import require  # noqa: PLC0415 - an extra
+
+        version = self.version(reference)
+        return require(version, self._records.signatures(version), trust)
+
+    def checkout(
+        self,
+        reference: Reference,
+        destination: Path,
+        *,
+        require_signature: Trust | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Version:
+        """Write a version's files to a new or empty folder, each verified: all, or nothing.
+
+        It asks neither MLflow nor the artifact path for them, so it works after ``mlflow gc``.
+
+        Args:
+            reference: A version.
+            destination: A new or empty folder.
+            require_signature: Whose signature it must have.
+            progress: Told the bytes as they are done.
+
+        Raises:
+            InvalidInputError: There is something at *destination*.
+            UntrustedError: It is not signed by who is trusted.
+            CorruptionError: A file cannot be read as it was committed.
+            StorageError: The store failed, or *destination* cannot be written.
+        """
+        version = self.version(reference)
+        if require_signature is not None:
+            self.require_signature(version, require_signature)
+        return super().checkout(version, destination, progress=progress)
+
+    def bom(self, reference: Reference) -> dict[str, Any]:
+        """Return a version's CycloneDX 1.6 bill of materials: files, data, packages, metrics."""
+        from mlflow_vault.govern.describing.bom import bom  # noqa: PLC0415 - few ask
+
+        return bom(self.version(reference))
+
+    def model_card(self, reference: Reference) -> str:
+        """Return a version's model card, Markdown with YAML in front, as Hugging Face reads it."""
+        from mlflow_vault.govern.describing.card import model_card  # noqa: PLC0415 - few ask
+
+        return model_card(self.version(reference))

@@ -6,9 +6,10 @@ Commands are named, not imported: `main` loads the one that was typed.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from mlflow_vault.cli.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,8 @@ def make_parser() -> argparse.ArgumentParser:
     export.add_argument("destination", metavar="DEST", type=Path, help="a folder, made if missing")
     export.add_argument("--force", action="store_true", help="replace files that differ")
 
-    _add_versions(commands)
+    for name, help_, more in WORDS:
+        more(_add(commands, name, help_))
 
     estimate = _add(commands, "estimate", "say what a vault would save on your files", _ESTIMATE)
     estimate.set_defaults(run=("mlflow_vault.cli.estimate", "estimate"))
@@ -106,55 +108,6 @@ def _add(commands: Any, name: str, help_: str, description: str = "") -> argpars
     added.add_argument("--debug", action="store_true", help="errors with their traceback")
     added.set_defaults(run=("mlflow_vault.cli.commands", name))
     return added
-
-
-def _add_versions(commands: Any) -> None:
-    commit = _add_reference(commands, "commit", "make an immutable version of a model")
-    commit.add_argument("--name", default="", help="the registered model")
-    commit.add_argument("--parent", action="append", default=[], metavar="REF", help="made from it")
-    commit.add_argument(
-        "--metadata",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        type=_pair,
-        help="what to keep with it; a value is JSON, or else text",
-    )
-    versions = _add(commands, "versions", "list the versions of a registered model")
-    versions.add_argument("name", metavar="NAME", help="a registered model")
-    _add_reference(commands, "show", "say what is known of a version")
-    checkout = _add_reference(commands, "checkout", "write a version's files, each verified")
-    checkout.add_argument("destination", metavar="DEST", type=Path, help="a new or empty folder")
-    sync = _add(commands, "sync", "commit what was registered past the vault")
-    sync.add_argument("name", metavar="NAME", nargs="?", default="", help="only of this model")
-    for added in (versions, sync):
-        _of_versions(added)
-
-
-def _add_reference(commands: Any, name: str, help_: str) -> argparse.ArgumentParser:
-    added = _add(commands, name, help_)
-    added.add_argument(
-        "reference",
-        metavar="REF",
-        help="models:/NAME/3, NAME/3, models:/NAME@ALIAS, runs:/..., b3:...",
-    )
-    return _of_versions(added)
-
-
-def _of_versions(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--vault", metavar="URI", help="the vault, if it is not MLflow's own")
-    parser.set_defaults(run=("mlflow_vault.cli.versions", parser.prog.rpartition(" ")[2]))
-    return parser
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import mlflow_vault
 from mlflow_vault.cli.answer import Answer, count_text, shown, size_text, table
 from mlflow_vault.fluent import Vault, vault_of
 
@@ -22,7 +24,7 @@ def commit(arguments: Namespace) -> Answer:
     Raises:
         VaultError: As `Vault.commit` does.
     """
-    made = _vault(arguments).commit(
+    made = vault_for(arguments).commit(
         arguments.reference,
         name=arguments.name,
         parent=arguments.parent,
@@ -33,7 +35,7 @@ def commit(arguments: Namespace) -> Answer:
 
 def versions(arguments: Namespace) -> Answer:
     """List the versions of a registered model."""
-    found = _vault(arguments, f"models:/{arguments.name}/latest").versions(arguments.name)
+    found = vault_for(arguments, f"models:/{arguments.name}/latest").versions(arguments.name)
     rows = [
         (shown(one.label), str(one.digest)[:_DIGITS], size_text(one.size), when(one.created))
         for one in found
@@ -45,21 +47,72 @@ def versions(arguments: Namespace) -> Answer:
 
 def show(arguments: Namespace) -> Answer:
     """Say what is known of a version."""
-    found = _vault(arguments).version(arguments.reference)
+    found = vault_for(arguments).version(arguments.reference)
     return Answer(found.to_dict(), list(_told(found)))
 
 
 def checkout(arguments: Namespace) -> Answer:
     """Write a version's files to a new or empty folder, each verified."""
-    found = _vault(arguments).checkout(arguments.reference, arguments.destination)
+    trust = None
+    if arguments.require_signature:
+        trust = mlflow_vault.Trust.from_files(*arguments.require_signature)
+    found = vault_for(arguments).checkout(
+        arguments.reference, arguments.destination, require_signature=trust
+    )
     place = shown(str(arguments.destination))
     files = f"{count_text(len(found.files), 'file')}, {size_text(found.size)}"
     return Answer(found.to_dict(), [f"Wrote {shown(found.label)}, {files}, to {place}"])
 
 
+def search(arguments: Namespace) -> Answer:
+    """Find versions by what is known of them.
+
+    Raises:
+        InvalidInputError: The filter is wrong; the message points at the column.
+    """
+    found = vault_for(arguments, "").search_versions(
+        arguments.filter,
+        order_by=arguments.order_by,
+        max_results=arguments.max_results,
+        page_token=arguments.page_token,
+    )
+    rows = [
+        (shown(row["label"]), row["digest"][:_DIGITS] or "not held", when(row["created"]))
+        for row in found.rows()
+    ]
+    lines = table(("version", "digest", "committed"), rows) if rows else ["none"]
+    if found.token:
+        lines.append(f"more: --page-token {found.token}")
+    return Answer(found.to_dict(), lines)
+
+
+def sign(arguments: Namespace) -> Answer:
+    """Sign a version from the digests that the vault has."""
+    password = None
+    if arguments.password_file:
+        password = arguments.password_file.read_text("utf-8").rstrip("\r\n")
+    key = mlflow_vault.Key.from_files(
+        arguments.key, password=password, certificates=arguments.certificate
+    )
+    vault = vault_for(arguments)
+    version = vault.version(arguments.reference)
+    signature = vault.sign(version, key)
+    return Answer(signature.to_dict(), [f"Signed {shown(version.label)}: {version.digest}"])
+
+
+def describe(arguments: Namespace) -> Answer:
+    """Write a version's bill of materials or model card."""
+    vault = vault_for(arguments)
+    if arguments.form == "bom":
+        bom = vault.bom(arguments.reference)
+        return Answer(bom, json.dumps(bom, indent=2).splitlines())
+    card = vault.model_card(arguments.reference)
+    return Answer({"card": card}, card.splitlines())
+
+
 def sync(arguments: Namespace) -> Answer:
     """Commit what was registered past the vault, and say where both do not agree."""
-    found = _vault(arguments, "").sync(arguments.name)
+    found = vault_for(arguments, "").sync(arguments.name)
     lines = [f"{shown(label)}: committed" for label in found.adopted]
     lines += [f"{shown(said)} (failed)" for said in found.failed]
     lines += [f"{shown(said)} (disagrees)" for said in found.disagreeing]
@@ -79,7 +132,8 @@ def when(created: int) -> str:
     return datetime.fromtimestamp(created / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _vault(arguments: Namespace, reference: str | None = None) -> Vault:
+def vault_for(arguments: Namespace, reference: str | None = None) -> Vault:
+    """Open the vault that was named, or that MLflow keeps *reference* in."""
     if arguments.vault:
         return Vault.open(arguments.vault)
     return vault_of(arguments.reference if reference is None else reference)

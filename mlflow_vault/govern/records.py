@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlflow_vault.store.protocol import Store
 
 _PART: Final = 8 * MIB  # bytes of entries in one object of the content
+_LARGEST_SIGNATURE: Final = MIB
 _LENGTH: Final = struct.Struct("<Q")
 _AT_ONCE: Final = 16  # requests
 _HEX: Final = frozenset("0123456789abcdef")
@@ -119,6 +120,18 @@ class Records:
             key = layout.name_key(version.name, version.number, version.digest, version.id)
             record = layout.record_key(version.digest, version.id)
             self._create(key, frame_json(Kind.VERSION, {"record": record}))
+
+    def put_signature(self, version: Version, name: str, stored: bytes) -> None:
+        """Keep a signature beside *version*; one of that name that is there stays."""
+        with suppress(ConflictError):
+            self._store.create(layout.signature_key(version.digest, name), stored)
+
+    def signatures(self, version: Version) -> Iterator[bytes]:
+        """Yield what is kept as signatures of these files; whoever judges believes nothing."""
+        for found in self._store.list(layout.signature_prefix(version.digest)):
+            if found.size <= _LARGEST_SIGNATURE:
+                with suppress(NotFoundError):
+                    yield self._store.get(found.key)
 
     def entries(self, version: Version) -> dict[str, Entry]:
         """The entries of a version's files, by path from its root.

@@ -1,0 +1,181 @@
+"""The verbs of what is known of versions: how they differ, how they came about, which fit.
+
+What is told stands in their records; which bytes they share is in the entries that they embed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from mlflow_vault.decide.lineage.elements import version_id
+from mlflow_vault.decide.lineage.impact import impact
+from mlflow_vault.decide.lineage.queries import find, origin, timeline
+from mlflow_vault.errors import InvalidInputError, NotFoundError
+from mlflow_vault.govern.diff import Effort, Side, compare
+from mlflow_vault.govern.graph import Ancestry, lineage_of
+from mlflow_vault.govern.searching import Search
+from mlflow_vault.govern.versions import Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mlflow_vault.decide.lineage.graph import LineageGraph
+    from mlflow_vault.decide.lineage.impact import Impact
+    from mlflow_vault.decide.lineage.queries import Event, Origins
+    from mlflow_vault.govern.diff import Diff
+    from mlflow_vault.govern.host import Held
+    from mlflow_vault.govern.references import Reference
+    from mlflow_vault.govern.searching import Found
+
+Moment = datetime | str | int
+
+_USUAL: Final = Effort()
+
+
+class Knowledge(Versions):
+    """What is known of the versions of one vault."""
+
+    _search: Search | None = None
+
+    def diff(self, before: Reference, after: Reference, *, effort: Effort = _USUAL) -> Diff:
+        """Say what differs between two versions: files, what is known of them, tensors.
+
+        Only chunks that differ are read.
+
+        Args:
+            before: The first version.
+            after: The second.
+            effort: How closely tensors are looked at.
+
+        Raises:
+            NotFoundError: There is no such version.
+            CorruptionError: A chunk is damaged.
+        """
+        sides = [Side(one, self.entries(one)) for one in map(self.version, (before, after))]
+        return compare(sides[0], sides[1], self._reader, effort)
+
+    def lineage(
+        self,
+        reference: Reference = "",
+        *,
+        direction: str = "both",
+        depth: int | None = None,
+        kinds: Iterable[str] | None = None,
+        as_of: Moment | None = None,
+    ) -> LineageGraph:
+        """Return what a version came from and what came from it: data, runs, code, versions.
+
+        Args:
+            reference: A version, or a run, dataset or logged model by its name; all if empty.
+            direction: ``up`` to causes, ``down`` to effects, ``both`` for each on its own.
+            depth: Edges to go at most; None for no end.
+            kinds: Which kinds of nodes to show, such as ``["dataset", "version"]``; None for all.
+            as_of: What was known then: a datetime, its ISO text, or milliseconds since 1970.
+
+        Raises:
+            NotFoundError: Nothing is called so.
+            InvalidInputError: Several are; the message names them.
+        """
+        graph = self._graph(as_of)
+        if reference == "":
+            return graph if kinds is None else graph.showing(kinds)
+        return graph.trace(self._node(graph, reference), direction, depth, kinds)
+
+    def origin(self, reference: Reference, *, as_of: Moment | None = None) -> Origins:
+        """Say what a version was made from, near or far: data, code, environments, runs."""
+        graph = self._graph(as_of)
+        return origin(graph, self._node(graph, reference))
+
+    def impact(self, dataset: Reference, *, as_of: Moment | None = None) -> Impact:
+        """Say what a dataset reached - versions, aliases - and what to roll back to.
+
+        Args:
+            dataset: Its ``b3:...``, its name, or ``name@digest``; or anything else in the lineage.
+            as_of: What was known then.
+
+        Raises:
+            NotFoundError: Nothing is called so.
+            InvalidInputError: Several are; the message names them.
+        """
+        graph = self._graph(as_of)
+        return impact(graph, self._node(graph, dataset))
+
+    def timeline(self, name: str, *, as_of: Moment | None = None) -> tuple[Event, ...]:
+        """Say what happened to the registered model *name*, in order."""
+        return timeline(self._graph(as_of), name)
+
+    def search_versions(
+        self,
+        filter_string: str = "",
+        *,
+        order_by: Sequence[str] = (),
+        max_results: int = 1000,
+        page_token: str | None = None,
+    ) -> Found:
+        """Find versions by what is known of them, those that the vault does not hold included.
+
+        Args:
+            filter_string: MLflow's filter language and more: ``metrics.f1 > 0.9 AND (params.lr <
+                0.01 OR tags.team = 'risk')``, ``NOT``, ``IN``, ``IS NULL``, ``metrics.a >
+                metrics.b - 0.01``, ``created > now - 7d``, ``dataset.name``, ``alias``.
+            order_by: ``["metrics.f1 DESC", "name ASC"]``; the newest first where that is equal.
+            max_results: How many at most.
+            page_token: `Found.token` of the page before.
+
+        Raises:
+            InvalidInputError: One of them is not what it should be; a filter's error points at
+                the column.
+        """
+        if self._search is None:
+            vault = self.identity.id
+            self._search = Search(self._records, self._host, vault, self._world.monotonic)
+        return self._search.find(
+            filter_string, order_by=order_by, max_results=max_results, page_token=page_token
+        )
+
+    def _graph(self, as_of: Moment | None) -> LineageGraph:
+        host = self._host()
+        held = list(host.registered())
+        told = {one.uri: host.facts(one, _nothing) for one in held if not self._is_here(one)}
+        graph = lineage_of(self._records.all(), held, told, ancestry=Ancestry(self.entries))
+        return graph if as_of is None else graph.as_of(milliseconds(as_of))
+
+    def _is_here(self, held: Held) -> bool:
+        try:
+            self.place(held.location)
+        except InvalidInputError:
+            return False
+        return True
+
+    def _node(self, graph: LineageGraph, reference: Reference) -> str:
+        """The node that is meant: a version if one is called so, else what else is."""
+        try:
+            version = self.version(reference)
+        except (NotFoundError, InvalidInputError):
+            return find(graph, str(reference)).id
+        name = version_id(str(version.digest), version.id)
+        return name if name in graph else find(graph, str(reference)).id
+
+
+def milliseconds(moment: Moment) -> int:
+    """Return milliseconds since 1970 of a time; one without a zone is UTC.
+
+    >>> milliseconds("1970-01-01T00:00:01")
+    1000
+
+    Raises:
+        InvalidInputError: It is no time.
+    """
+    if isinstance(moment, int):
+        return moment
+    try:
+        when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    except ValueError as cause:
+        raise InvalidInputError(f"{moment!r} is no time: give one as 2026-03-01T12:00Z") from cause
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return int(when.timestamp() * 1000)
+
+
+def _nothing(_: str) -> None:
+    """Read no artifact: what lies outside a vault is not opened."""

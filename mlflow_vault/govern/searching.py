@@ -1,0 +1,172 @@
+"""Search: asks the index, brings it up to date first, and returns the versions that it names.
+
+    records of the vault --\
+                            index -- filter --> ids --> versions
+    MLflow's registry ----/
+
+New records are indexed at every search.  What MLflow says (aliases, tags, what it has besides) may
+be half a minute old, as asking it takes a request for each thousand versions.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mlflow_vault.format.showing import html_table
+from mlflow_vault.format.version import Version
+from mlflow_vault.govern.index import Index, place_of, sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mlflow_vault.govern.host import Held, Host
+    from mlflow_vault.govern.records import Records
+
+_FRESH: Final = 30.0  # seconds that what MLflow said is taken for true
+_AT_ONCE: Final = 16  # records read at once
+_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Some of what a search found, in its order.
+
+    Attributes:
+        versions: Those that the vault holds; of the others what MLflow has of them.
+        token: With which the next page is asked for; empty if this is the last.
+    """
+
+    versions: tuple[Version | Held, ...]
+    token: str = ""
+
+    def __len__(self) -> int:
+        return len(self.versions)
+
+    def __iter__(self) -> Iterator[Version | Held]:
+        return iter(self.versions)
+
+    def __getitem__(self, at: int) -> Version | Held:
+        return self.versions[at]
+
+    def __repr__(self) -> str:
+        more = ", more" if self.token else ""
+        return f"Found({len(self.versions)} versions{more})"
+
+    def _repr_html_(self) -> str:
+        rows = [(row["label"], row["digest"], row["held"]) for row in self.rows()[:_SHOWN]]
+        return html_table(repr(self), rows, ("version", "digest", "in the vault"))
+
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """One flat dictionary for each version, with what was asked most often."""
+        return [_row(version) for version in self.versions]
+
+    def to_dict(self) -> dict[str, Any]:
+        """These versions as plain values."""
+        return {"versions": self.rows(), "token": self.token}
+
+    def to_pandas(self) -> Any:
+        """These versions as a `pandas.DataFrame`, a row each.
+
+        Raises:
+            ImportError: There is no pandas.
+        """
+        import pandas as pd  # noqa: PLC0415 - the rest needs none
+
+        return pd.DataFrame(self.rows())
+
+
+class Search:
+    """Searches the versions of one vault, and what its MLflow has besides.
+
+    Args:
+        records: The versions of the vault.
+        host: Its MLflow.
+        vault: The vault's id.
+        monotonic: Seconds since some moment.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        host: Callable[[], Host],
+        vault: str,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._records = records
+        self._host = host
+        self._vault = vault
+        self._monotonic = monotonic
+        self._index: Index | None = None
+        self._pid = 0
+        self._heard = float("-inf")
+        self._besides: dict[str, Held] = {}
+
+    def find(
+        self,
+        filter_string: str,
+        *,
+        order_by: Sequence[str],
+        max_results: int,
+        page_token: str | None,
+    ) -> Found:
+        """Return the versions that fit *filter_string*; see `Index.search`.
+
+        Raises:
+            InvalidInputError: One of the arguments is not what it should be; the message points
+                at the column.
+        """
+        index = self._current()
+        page = index.search(
+            filter_string, order_by=order_by, max_results=max_results, page_token=page_token
+        )
+        keys = index.records(page.ids)
+        with ThreadPoolExecutor(_AT_ONCE, "vault-search") as pool:
+            read = dict(zip(keys, pool.map(self._records.read, keys.values()), strict=True))
+        return Found(tuple(read.get(one) or self._besides[one] for one in page.ids), page.token)
+
+    def _current(self) -> Index:
+        if self._index is None or self._pid != os.getpid():
+            self._index = Index.open(place_of(os.environ, self._vault), self._vault)
+            self._pid = os.getpid()
+            self._heard = float("-inf")
+        with ThreadPoolExecutor(_AT_ONCE, "vault-index") as pool:
+            sync(self._index, self._records.keys, self._records.read, pool.map)
+        now = self._monotonic()
+        if now - self._heard >= _FRESH:
+            held = list(self._host().registered())
+            self._index.refresh(held)
+            self._besides = {one.uri: one for one in held}
+            self._heard = now
+        return self._index
+
+
+def _row(version: Version | Held) -> dict[str, Any]:
+    if not isinstance(version, Version):
+        return {
+            "label": f"{version.name}/{version.number}",
+            "name": version.name,
+            "number": version.number,
+            "digest": "",
+            "held": False,
+            "created": version.created,
+            "run_id": version.run_id,
+            **{f"tags.{key}": text for key, text in sorted(version.tags.items())},
+        }
+    told = {
+        f"{kind}.{key}": value
+        for kind in ("metrics", "params", "tags")
+        for key, value in sorted((version.facts.get(kind) or {}).items())
+    }
+    return {
+        "label": version.label,
+        "name": version.name,
+        "number": version.number,
+        "digest": str(version.digest),
+        "held": True,
+        "created": version.created,
+        "run_id": version.origin.run_id,
+        **told,
+    }
