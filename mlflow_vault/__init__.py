@@ -26,10 +26,32 @@ if TYPE_CHECKING:
         SourceChangedError,
         StorageError,
         UnsupportedError,
+        UntrustedError,
         VaultError,
     )
+    from mlflow_vault.fluent import (
+        Vault,
+        checkout,
+        commit,
+        diff,
+        impact,
+        lineage,
+        load_model,
+        origin,
+        search_versions,
+        sign,
+        sync,
+        timeline,
+        version,
+        versions,
+    )
+    from mlflow_vault.format.version import Version
+    from mlflow_vault.govern.signing.keys import Key
+    from mlflow_vault.govern.signing.trust import Trust
+    from mlflow_vault.govern.syncing import Sync
+    from mlflow_vault.plugin.capturing.autolog import autolog
+    from mlflow_vault.plugin.capturing.datasets import full_digest, log_input
     from mlflow_vault.progress import progress_bar
-    from mlflow_vault.vault import Vault
 
 __all__ = [
     "ConflictError",
@@ -37,26 +59,67 @@ __all__ = [
     "Damage",
     "InvalidInputError",
     "Item",
+    "Key",
     "NotFoundError",
     "PermissionDeniedError",
     "SealedError",
     "SourceChangedError",
     "Stats",
     "StorageError",
+    "Sync",
+    "Trust",
     "UnsupportedError",
+    "UntrustedError",
     "Vault",
     "VaultError",
     "Verification",
+    "Version",
+    "autolog",
+    "checkout",
+    "commit",
+    "diff",
+    "full_digest",
+    "impact",
+    "lineage",
+    "load_model",
+    "log_input",
+    "origin",
     "progress_bar",
+    "search_versions",
+    "sign",
+    "sync",
+    "timeline",
+    "version",
+    "versions",
 ]
 
 _HOMES: Final = {
-    "Vault": "mlflow_vault.vault",
+    "Vault": "mlflow_vault.fluent",
+    "checkout": "mlflow_vault.fluent",
+    "commit": "mlflow_vault.fluent",
+    "diff": "mlflow_vault.fluent",
+    "impact": "mlflow_vault.fluent",
+    "lineage": "mlflow_vault.fluent",
+    "load_model": "mlflow_vault.fluent",
+    "autolog": "mlflow_vault.plugin.capturing.autolog",
+    "log_input": "mlflow_vault.plugin.capturing.datasets",
+    "full_digest": "mlflow_vault.plugin.capturing.datasets",
+    "origin": "mlflow_vault.fluent",
+    "search_versions": "mlflow_vault.fluent",
+    "sign": "mlflow_vault.fluent",
+    "sync": "mlflow_vault.fluent",
+    "timeline": "mlflow_vault.fluent",
+    "version": "mlflow_vault.fluent",
+    "versions": "mlflow_vault.fluent",
+    "Sync": "mlflow_vault.govern.syncing",
+    "Version": "mlflow_vault.format.version",
     "Item": "mlflow_vault.engine.tree",
     "Damage": "mlflow_vault.engine.upkeep",
     "Stats": "mlflow_vault.engine.upkeep",
     "Verification": "mlflow_vault.engine.upkeep",
     "progress_bar": "mlflow_vault.progress",
+    "Key": "mlflow_vault.govern.signing.keys",
+    "Trust": "mlflow_vault.govern.signing.trust",
 }
 
 

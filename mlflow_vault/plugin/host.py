@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from mlflow.tracking import MlflowClient
 
 from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError
 from mlflow_vault.govern.host import Held
-from mlflow_vault.plugin.facts import facts_of
+from mlflow_vault.plugin.capturing.facts import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +32,7 @@ _PROMPT: Final = "mlflow.prompt.is_prompt"
 _MODEL_FILE: Final = "MLmodel"
 _LOGGED: Final = re.compile(r"m-[0-9a-f]{32}")
 _DEFAULT: Final = "0"  # MLflow's default experiment
-_PAGE: Final = 1000  # model versions asked for at once
+_PAGE: Final = 1000  # models, or versions, asked for at once
 _MISSING: Final = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _THERE: Final = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
 _WRONG: Final = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
@@ -84,22 +85,20 @@ class MlflowHost:
 
     def registered(self, name: str = "") -> Iterator[Held]:
         """Yield every model version, prompts excluded; of one model if *name* is given."""
-        token = None
         quoted = name.replace("'", "''")
+        wanted = f"name = '{quoted}'" if name else None
+        client = self._client
         with self._translated(name or "the registry"):
-            while True:
-                page = self._client.search_model_versions(
-                    f"name = '{quoted}'" if name else None,
-                    max_results=_PAGE,
-                    order_by=["name ASC", "version_number ASC"],
-                    page_token=token,
-                )
-                for version in page:
-                    if not is_prompt(version.tags):
-                        yield self.held(version)
-                token = page.token
-                if not token:
-                    return
+            # A search for versions leaves their aliases out.
+            models = _paged(client.search_registered_models, wanted, ["name ASC"])
+            aliases = {str(model.name): model.aliases for model in models if model.aliases}
+            order = ["name ASC", "version_number ASC"]
+            for version in _paged(client.search_model_versions, wanted, order):
+                if not is_prompt(version.tags):
+                    held = self.held(version)
+                    pointing = aliases.get(held.name, {}).items()
+                    names = sorted(alias for alias, to in pointing if int(to) == held.number)
+                    yield replace(held, aliases=tuple(names))
 
     def register(self, name: str, held: Held) -> Held:
         """Make a model version of *held*, and the registered model if there is none."""
@@ -141,7 +140,8 @@ class MlflowHost:
 
     def facts(self, held: Held, artifact: Callable[[str], bytes | None]) -> dict[str, Any]:
         """Return what MLflow knows of how *held* was made."""
-        return facts_of(self._client, held, artifact)
+        with self._translated(held.uri):
+            return facts_of(self._client, held, artifact)
 
     def held(self, version: ModelVersion) -> Held:
         """Say in our words what a model version of MLflow's is."""
@@ -257,6 +257,17 @@ class MlflowHost:
 def is_prompt(tags: Mapping[str, str]) -> bool:
     """Whether a registered model, or a version of one, is a prompt of MLflow's."""
     return str(tags.get(_PROMPT, "")).lower() == "true"
+
+
+def _paged(search: Callable[..., Any], wanted: str | None, order: list[str]) -> Iterator[Any]:
+    """Yield what is found on all pages of a *search*."""
+    token = None
+    while True:
+        page = search(wanted, max_results=_PAGE, order_by=order, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _logged_in(path: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from mlflow_vault.plugin.masking import masked
+from mlflow_vault.plugin.capturing.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ REQUIREMENTS: Final = "requirements.txt"
 PYTHON: Final = "python_env.yaml"
 CONDA: Final = "conda.yaml"
 
-LARGEST: Final = 4 * 1024 * 1024  # bytes of one such file; 5,000 columns take about 0.3 MB
+LARGEST: Final = 1024 * 1024  # bytes of one such file; 5,000 columns take about 0.3 MB
 MOST: Final = 50_000  # values in what one file becomes
 DEEPEST: Final = 40
 LONGEST: Final = 8000  # characters of a text; MLflow's own longest tag
@@ -75,6 +75,8 @@ def model_facts(raw: bytes | None) -> dict[str, Any]:
     >>> model_facts(b"mlflow_version: 3.17.2")["mlflow_version"]
     '3.17.2'
     """
+    if raw is not None and len(raw) > LARGEST:
+        return {"shortened": [MODEL]}
     told = _mapping(raw)
     if not told:
         return {}
@@ -170,7 +172,7 @@ def _conda(told: dict[str, Any]) -> dict[str, str]:
             inner = item.get("pip")
             found |= _pip(map(str, inner)) if isinstance(inner, list) else {}
             continue
-        named = _CONDA.fullmatch(str(item).strip())
+        named = _CONDA.fullmatch(item.strip()) if isinstance(item, str) else None
         if named is not None:
             exact = re.fullmatch(r"==?([^=,<>|*]+)(?:=.*)?", named["rest"] or "")
             found[_canonical(named["name"])] = exact[1] if exact else (named["rest"] or "")

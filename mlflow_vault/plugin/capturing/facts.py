@@ -3,7 +3,7 @@
     run  -> parameters, metrics, tags, datasets, models taken in, parent and children
     logged model -> its own parameters, metrics and tags; evaluations
     MLmodel, requirements.txt, ... -> signature, flavors, environment (`model_files`)
-    tags of `capture` -> git, command, machine
+    tags of `context` -> git, command, machine
 
 A run or model that was deleted, purged, or is not ours to see, leaves what is left and says so.
 Where MLflow does not answer, its error is raised: a record is written once, and must not say that
@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow.exceptions import MlflowException
 
 from mlflow_vault.format.version import finite
-from mlflow_vault.plugin import model_files
-from mlflow_vault.plugin.capture import PREFIX, code_of, machine_of
-from mlflow_vault.plugin.masking import masked
-from mlflow_vault.plugin.model_files import LONGEST
+from mlflow_vault.plugin.capturing import model_files
+from mlflow_vault.plugin.capturing.context import PREFIX, code_of, machine_of
+from mlflow_vault.plugin.capturing.masking import masked
+from mlflow_vault.plugin.capturing.model_files import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
