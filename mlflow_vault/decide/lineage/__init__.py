@@ -1,0 +1,1 @@
+"""Which versions, runs, datasets and code came from which: pure graphs, queries and outputs."""
