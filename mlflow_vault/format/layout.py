@@ -10,6 +10,9 @@
     versions/records/          versions, by digest
     versions/content/          their entries
     versions/names/            which there are of a registered model
+    log/<sequence>             what was done, and by whom; written once
+    log/tile/...               hashes over the log, as C2SP lays them out
+    log/checkpoints/<number>   signed heads of the log; written once
     hints/...                  notes that save work and may be wrong
 
 An artifact path is any POSIX path a person can type; `spelling` says how it becomes a key:
@@ -45,11 +48,16 @@ SEALS: Final = "seals/"
 RECORDS: Final = "versions/records/"
 CONTENT: Final = "versions/content/"
 NAMES: Final = "versions/names/"
+SIGNATURES: Final = "versions/signatures/"
+LOG: Final = "log/"
+CHECKPOINTS: Final = "log/checkpoints/"
+TILES: Final = "log/tile/"
 PROBES: Final = "hints/probes/"
 HINTS: Final = "hints/"
 KNOWN_FILES: Final = "hints/files/"
 FAMILIES: Final = "hints/families/"
 LISTINGS: Final = "hints/listings/"
+LOG_HEAD: Final = "hints/log"  # where the log ended
 
 _ODD: Final = frozenset({"", ".", ".."})  # components that no path has
 _LONGEST: Final = 900  # bytes: S3 takes keys of 1,024, and a prefix comes before ours
@@ -189,6 +197,17 @@ def content_key(digest: Digest, commit: str, part: int) -> str:
     return f"{CONTENT}{name[:2]}/{name}/{commit}/{part:05d}"
 
 
+def signature_key(digest: Digest, name: str) -> str:
+    """The key of the signature *name* of a version's files."""
+    return f"{signature_prefix(digest)}{name}"
+
+
+def signature_prefix(digest: Digest) -> str:
+    """What the keys of all signatures of a version's files start with."""
+    name = digest.raw.hex()
+    return f"{SIGNATURES}{name[:2]}/{name}/"
+
+
 def name_key(name: str, number: int, digest: Digest, commit: str) -> str:
     """The key that says that a version is called *name* and *number*.
 
@@ -213,6 +232,20 @@ def named_record(key: str) -> tuple[int, str]:
     if not key.startswith(NAMES) or found is None:
         raise InvalidInputError(f"{key} is not the key of a version's name")
     return int(found[1]), record_key(Digest(bytes.fromhex(found[2])), found[3])
+
+
+def log_key(sequence: int) -> str:
+    """The key of the entry with this number in the audit log.
+
+    >>> log_key(7)
+    'log/00000000000000000007'
+    """
+    return f"{LOG}{sequence:020d}"
+
+
+def checkpoint_key(number: int) -> str:
+    """The key of the checkpoint with this number."""
+    return f"{CHECKPOINTS}{number:020d}"
 
 
 def known_file_key(digest: Digest) -> str:
