@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.artifacts import get_artifact_repository
+from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sklearn.linear_model import LogisticRegression
@@ -319,3 +320,21 @@ def test_stamped(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert {"mlflow_vault.python", "mlflow_vault.command", "mlflow_vault.cpu"} <= stamped
     assert unstamped == set()
+
+
+def test_data_of_runs_around(client: MlflowClient) -> None:
+    """What a run above or below was given is told too, with the run that was."""
+    experiment = client.create_experiment("around")
+    above = client.create_run(experiment).info.run_id
+    middle = client.create_run(experiment, tags={"mlflow.parentRunId": above}).info.run_id
+    below = client.create_run(experiment, tags={"mlflow.parentRunId": middle}).info.run_id
+    for run, name in ((above, "all"), (middle, "half"), (below, "quarter")):
+        data = Dataset(name, "12ab", "local", "{}")
+        client.log_inputs(run, [DatasetInput(data)])
+
+    facts = facts_of(client, Held("", "", run_id=middle), nothing)
+
+    told = {(data["name"], data.get("run_id", "")) for data in facts["datasets"]}
+    assert told == {("half", ""), ("all", above), ("quarter", below)}
+    client.set_tag(above, "mlflow.parentRunId", middle)  # a circle
+    assert facts_of(client, Held("", "", run_id=middle), nothing)["datasets"]

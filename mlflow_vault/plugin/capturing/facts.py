@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 5000  # parameters, metrics, tags
 _DATASETS: Final = 200
+_PARENTS: Final = 16  # runs above a run that are asked
 _CHILDREN: Final = 1000
 _MODELS: Final = 200  # that a run took in, or made; each costs a question or two
 
@@ -99,11 +100,20 @@ def facts_of(
         "aliases": sorted(held.aliases),
         "model": _model(model, held),
         "evaluations": _evaluations(model),
-        "run": _run(client, run, run_id),
     }
+    below = _below(client, run) if run is not None else []
+    facts["run"] = _run(client, run, run_id, below)
     if run is not None:
+        family = [*_above(client, run), *below]
         facts |= {
-            "datasets": _datasets(run),
+            "datasets": [
+                *_datasets(run),
+                *(
+                    {**dataset, "run_id": str(other.info.run_id)}
+                    for other in family
+                    for dataset in _datasets(other)
+                ),
+            ][:_DATASETS],
             "inputs": _models(client, run.inputs, "model_inputs"),
             "outputs": _models(client, run.outputs, "model_outputs"),
         }
@@ -148,7 +158,9 @@ def _told(*layers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _run(client: MlflowClient, run: Run | None, run_id: str) -> dict[str, Any]:
+def _run(
+    client: MlflowClient, run: Run | None, run_id: str, below: Iterable[Run]
+) -> dict[str, Any]:
     if run is None:
         return {"id": run_id, "status": "gone"} if run_id else {}
     data = run.info
@@ -162,24 +174,37 @@ def _run(client: MlflowClient, run: Run | None, run_id: str) -> dict[str, Any]:
         "end": int(data.end_time or 0),
         "status": "deleted" if data.lifecycle_stage == "deleted" else str(data.status),
         "parent": run.data.tags.get(_PARENT, ""),
-        "children": [],
+        "children": sorted(str(child.info.run_id) for child in below),
     }
     experiment = _asked(client.get_experiment, str(data.experiment_id))
     if experiment is not None:
         found["experiment"] = experiment.name
-        found["children"] = _children(client, run_id, str(data.experiment_id))
     return found
 
 
-def _children(client: MlflowClient, run_id: str, experiment_id: str) -> list[str]:
-    def search(parent: str) -> list[str]:
-        listed = client.search_runs(
-            [experiment_id], f"tags.`{_PARENT}` = '{parent}'", max_results=_CHILDREN
-        )
-        return sorted(str(child.info.run_id) for child in listed)
+def _below(client: MlflowClient, run: Run) -> list[Run]:
+    """The runs that *run* is the parent of."""
 
-    found: list[str] | None = _asked(search, run_id)
+    def search(parent: str) -> list[Run]:
+        asked = f"tags.`{_PARENT}` = '{parent}'"
+        return list(client.search_runs([experiment], asked, max_results=_CHILDREN))
+
+    experiment = str(run.info.experiment_id)
+    found: list[Run] | None = _asked(search, str(run.info.run_id))
     return found or []
+
+
+def _above(client: MlflowClient, run: Run) -> list[Run]:
+    """The parent of *run*, its parent, and so on: what they logged, their runs below used."""
+    found: dict[str, Run] = {str(run.info.run_id): run}
+    above = run.data.tags.get(_PARENT, "")
+    while above and above not in found and len(found) <= _PARENTS:
+        parent = _asked(client.get_run, above)
+        if parent is None:
+            break
+        found[above] = parent
+        above = parent.data.tags.get(_PARENT, "")
+    return list(found.values())[1:]
 
 
 def _params(model: LoggedModel) -> dict[str, str]:
