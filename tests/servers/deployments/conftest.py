@@ -7,6 +7,7 @@ A deployment is a database, a web server, a way of artifacts and what holds the 
                    streaming (--app-name vault)                     file, or s3: Ceph's gateway
 
 `DEPLOYMENTS` has every pair of these in one server at least, and the triples that matter most.
+`COMMITTING` are servers whose registry commits what is registered, ``vault-postgresql:``.
 Migrating a database takes MLflow up to 18 s: each kind is migrated once, then copied.
 
 What is started is a process group of its own and is stopped as such.
@@ -21,8 +22,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Databases = Callable[[str, Path], str]
+    Serve = Callable[["Deployment"], AbstractContextManager["Server"]]
 
 PATIENCE: Final = 120.0  # seconds for anything to start, on two busy cores
 PACKAGES: Final = Path("/usr/lib/postgresql")
@@ -60,6 +62,7 @@ class Deployment:
     web: str
     artifacts: str
     store: str
+    commits: bool = field(default=False, kw_only=True)
 
     def __str__(self) -> str:
         return f"{self.database}-{self.web}-{self.artifacts}-{self.store}"
@@ -86,6 +89,14 @@ DEPLOYMENTS: Final = [
         "postgresql uvicorn proxied s3",
         "postgresql gunicorn direct file",
         "postgresql streaming direct s3",
+        "postgresql streaming proxied s3",
+    )
+]
+COMMITTING: Final = [
+    Deployment(*words.split(), commits=True)
+    for words in (
+        "postgresql uvicorn direct file",
+        "postgresql gunicorn proxied file",
         "postgresql streaming proxied s3",
     )
 ]
@@ -269,31 +280,51 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return make
 
 
-@pytest.fixture(scope="session", params=DEPLOYMENTS, ids=str)
-def server(
+@pytest.fixture(scope="session")
+def serve(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     migrated: Databases,
     free_port: Callable[[], int],
     settings: Callable[[str], dict[str, str]],
-) -> Iterator[Server]:
-    """Each deployment in turn, up; there is no vault yet."""
-    deployment: Deployment = request.param
-    folder = tmp_path_factory.mktemp(str(deployment))
-    environment, root = _kept_environment(), f"vault-file://{folder}/root"
-    environment["HOME"] = str(folder)  # where gunicorn keeps a socket
-    if deployment.store == "s3":
-        environment |= settings(request.getfixturevalue("ceph"))
-        root = f"vault-s3://vaults/{secrets.token_hex(6)}/root"
-    database, port = migrated(deployment.database, folder), free_port()
-    made = Server(
-        deployment, f"http://127.0.0.1:{port}", root, database, environment, folder / "log"
-    )
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--backend-store-uri", database, *deployment.options(root)]
+) -> Serve:
+    """Return what starts a deployment for the length of a block; there is no vault yet."""
 
-    def ready() -> None:
-        made.ask("GET", "/health").raise_for_status()
+    @contextmanager
+    def start(deployment: Deployment) -> Iterator[Server]:
+        folder = tmp_path_factory.mktemp(str(deployment))
+        environment, root = _kept_environment(), f"vault-file://{folder}/root"
+        environment["HOME"] = str(folder)  # where gunicorn keeps a socket
+        if deployment.store == "s3":
+            environment |= settings(request.getfixturevalue("ceph"))
+            root = f"vault-s3://vaults/{secrets.token_hex(6)}/root"
+        database, port = migrated(deployment.database, folder), free_port()
+        made = Server(
+            deployment, f"http://127.0.0.1:{port}", root, database, environment, folder / "log"
+        )
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+        command += ["--port", str(port), "--backend-store-uri", database]
+        command += ["--registry-store-uri", f"vault-{database}"] if deployment.commits else []
 
-    with started(command, made.log, ready, env=environment, cwd=folder):
+        def ready() -> None:
+            made.ask("GET", "/health").raise_for_status()
+
+        how: dict[str, Any] = {"env": environment, "cwd": folder}
+        with started([*command, *deployment.options(root)], made.log, ready, **how):
+            yield made
+
+    return start
+
+
+@pytest.fixture(scope="session", params=DEPLOYMENTS, ids=str)
+def server(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Server]:
+    """Each deployment in turn, up."""
+    with serve(request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=COMMITTING, ids=str)
+def committing(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Server]:
+    """Each deployment whose registry commits, up."""
+    with serve(request.param) as made:
         yield made
