@@ -35,6 +35,7 @@ FOLDER_VARIABLE: Final = "MLFLOW_VAULT_CACHE"
 LIMIT_VARIABLE: Final = "MLFLOW_VAULT_CACHE_LIMIT"
 DEFAULT_LIMIT: Final = 10 * 1024 * MIB
 _SWEEP: Final = 256 * MIB  # bytes that one process adds before it looks at the folder's size again
+_CHUNKS: Final = 2  # letters of a folder of chunks; others, such as the index's, are not ours
 _ROOM: Final = 0.9  # of the limit that a sweep leaves
 _FRESH: Final = 600.0  # seconds within which a file that is used again is not touched again
 _ABANDONED: Final = 3600.0  # seconds after which a temporary is nobody's
@@ -118,7 +119,8 @@ class Cache:
     def _sweep(self) -> None:
         """Remove what was used longest ago, until there is room again."""
         held: list[tuple[float, int, str]] = []
-        for folder, _, names in os.walk(self._folder):
+        for folder, folders, names in os.walk(self._folder):
+            folders[:] = [name for name in folders if len(name) == _CHUNKS]
             for name in names:
                 with suppress(OSError):
                     status = os.lstat(f"{folder}/{name}")

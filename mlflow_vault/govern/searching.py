@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from mlflow_vault.errors import StorageError
+from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.showing import html_table
 from mlflow_vault.format.version import Version
-from mlflow_vault.govern.index import Index, place_of, sync
+from mlflow_vault.govern.index import Index, Page, place_of, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,18 +120,30 @@ class Search:
             InvalidInputError: One of the arguments is not what it should be; the message points
                 at the column.
         """
-        index = self._current()
-        page = index.search(
-            filter_string, order_by=order_by, max_results=max_results, page_token=page_token
-        )
-        keys = index.records(page.ids)
+        asked = {"order_by": order_by, "max_results": max_results, "page_token": page_token}
+        try:
+            page, keys = self._ask(filter_string, asked)
+        except StorageError:  # the file was damaged or removed while it was open
+            self._index = None
+            page, keys = self._ask(filter_string, asked)
         with ThreadPoolExecutor(_AT_ONCE, "vault-search") as pool:
             read = dict(zip(keys, pool.map(self._records.read, keys.values()), strict=True))
-        return Found(tuple(read.get(one) or self._besides[one] for one in page.ids), page.token)
+        return Found(tuple(read.get(one) or self._beside(one) for one in page.ids), page.token)
+
+    def _ask(self, filter_string: str, asked: dict[str, Any]) -> tuple[Page, dict[str, str]]:
+        index = self._current()
+        page = index.search(filter_string, **asked)
+        return page, index.records(page.ids)
+
+    def _beside(self, reference: str) -> Held:
+        """What MLflow has of a version that the vault does not hold."""
+        return self._besides.get(reference) or self._host().resolve(reference)
 
     def _current(self) -> Index:
         if self._index is None or self._pid != os.getpid():
-            self._index = Index.open(place_of(os.environ, self._vault), self._vault)
+            # Of two registries that use one vault, each says something else of its versions.
+            called = f"{self._vault}-{Digest.of(self._host().uri.encode()).raw.hex()[:16]}"
+            self._index = Index.open(place_of(os.environ, called), called)
             self._pid = os.getpid()
             self._heard = float("-inf")
         with ThreadPoolExecutor(_AT_ONCE, "vault-index") as pool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import mlflow
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow.entities import Run
 from sklearn.linear_model import LogisticRegression
 
@@ -76,10 +78,37 @@ def test_story(story: list[str], capsys: pytest.CaptureFixture[str], tmp_path: P
     assert "flowchart" in _asked(capsys, "lineage", "credit/2", "--format", "mermaid")
     assert "digraph" in _asked(capsys, "lineage", "credit/2", "--format", "dot")
     assert "version committed" in _asked(capsys, "timeline", "credit")
+    found = json.loads(_asked(capsys, "search", "metrics.f1 > 0.905", "--json"))
+    assert [row["label"] for row in found["versions"]] == ["credit/2"]
+    assert "credit/1" in _asked(capsys, "search", "params.C = '0.1'", "--order-by", "name DESC")
+    assert '"bomFormat": "CycloneDX"' in _asked(capsys, "describe", "credit/1", "--form", "bom")
+    assert "model-index" in _asked(capsys, "describe", "credit/1", "--form", "card")
     assert "every byte is as it was written" in _asked(capsys, "verify", f"b3:{values['digest']}")
     assert "Wrote credit/1" in _asked(capsys, "checkout", "credit/1", str(tmp_path / "out"))
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"MLmodel", "model.skops"}
     assert "0 versions adopted, 2 known" in _asked(capsys, "sync")
+
+
+def test_signing(story: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A version is signed with a key from a file, and required to be when it is checked out."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    locked = serialization.BestAvailableEncryption(b"secret")
+    (tmp_path / "key").write_bytes(private.private_bytes(pem, pkcs8, locked))
+    plain = serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "public").write_bytes(private.public_key().public_bytes(pem, plain))
+    (tmp_path / "password").write_text("secret\n")
+    digest = json.loads(_asked(capsys, "commit", story[1], "--json"))["digest"]
+    required = ("--require-signature", str(tmp_path / "public"))
+    words = ("checkout", f"b3:{digest}", str(tmp_path / "out"), *required)
+
+    assert main(words) == 1
+    assert "sign" in capsys.readouterr().err
+    key = ("--key", str(tmp_path / "key"), "--password-file", str(tmp_path / "password"))
+    said = _asked(capsys, "sign", f"b3:{digest}", *key)
+    assert f"b3:{digest}" in said
+    assert "secret" not in said
+    assert "Wrote" in _asked(capsys, *words)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +117,8 @@ def test_story(story: list[str], capsys: pytest.CaptureFixture[str], tmp_path: P
         (("show", "credit/99"), "credit/99 is no version of this vault"),
         (("checkout", "b3:00", "out"), "no version of this vault is called b3:00"),
         (("impact", "nobody"), "'nobody'"),
+        (("search", "metrics.f1 >> 1"), "^"),
+        (("sign", "credit/1", "--key", "nowhere.pem"), "nowhere.pem"),
         (("lineage", "nobody", "--as-of", "yesterday"), "'yesterday' is no time"),
     ],
 )

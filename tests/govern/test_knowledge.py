@@ -212,3 +212,17 @@ def test_what_lies_elsewhere(told: Vault, registry: Registry) -> None:
 
     nodes = {node.label: node.held for node in told.lineage().of_kind("version")}
     assert nodes == {"fraud/1": True, "fraud/2": True, "fraud/3": True, "elsewhere/1": False}
+
+
+def test_index_that_is_lost(told: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index that somebody removes or damages is made again, and finds the same."""
+    monkeypatch.setenv("MLFLOW_VAULT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLFLOW_VAULT_CACHE_LIMIT", "1000000")
+    labels = [row["label"] for row in told.search_versions().rows()]
+    (file,) = (tmp_path / "cache" / "index").glob("*.sqlite")
+
+    file.write_bytes(b"SQLite format 3\0" + bytes(4096))
+    assert [row["label"] for row in told.search_versions().rows()] == labels
+    for each in file.parent.iterdir():
+        each.unlink()
+    assert [row["label"] for row in told.search_versions().rows()] == labels
