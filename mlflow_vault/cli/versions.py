@@ -151,8 +151,7 @@ def _told(version: Version) -> list[str]:
     ]
     told += [(f"metadata.{key}", value) for key, value in sorted(version.metadata.items())]
     for kind in ("params", "metrics"):
-        values = version.facts.get(kind, {})
-        told += [(f"{kind}.{key}", value) for key, value in sorted(values.items())]
+        told += [(f"{kind}.{key}", value) for key, value in sorted(version.told(kind).items())]
     rows = [(shown(file.path), size_text(file.size)) for file in version.files]
     lines = [f"{shown(name)}: {shown(str(value))}" for name, value in told if value != ""]
     return [shown(version.label), *lines, "", *table(("file", "size"), rows)]

@@ -17,6 +17,7 @@ Pure: no I/O.  Written down in docs/format.md, "Versions".
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,9 @@ from mlflow_vault.format.showing import html_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_COMMIT: Final = re.compile("[0-9a-f]{32}")
+_PARTS: Final = 100_000  # objects of content
+_SHA256: Final = 32  # bytes
 _DOMAIN: Final = b"mlflow-vault version 1\n"  # no file begins so and means this
 
 
@@ -178,9 +182,7 @@ class Version:
             *((f"metadata.{key}", value) for key, value in sorted(self.metadata.items())),
         ]
         for kind in ("params", "metrics"):
-            told = self.facts.get(kind)
-            if isinstance(told, dict):
-                rows += [(f"{kind}.{key}", value) for key, value in sorted(told.items())]
+            rows += [(f"{kind}.{key}", value) for key, value in sorted(self.told(kind).items())]
         return html_table(self.label, rows)
 
     def to_bytes(self) -> bytes:
@@ -221,11 +223,33 @@ class Version:
                 content=str(body["content"]),
                 parts=int(body["parts"]),
             )
+            named = digest_of(version.files)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as cause:
             raise CorruptionError(key, f"it is no version ({cause})") from cause
-        if digest_of(version.files) != version.digest:
+        if named != version.digest:
             raise CorruptionError(key, "its files do not make its digest")
+        reason = _unsound(version)
+        if reason:
+            raise CorruptionError(key, f"it is no version ({reason})")
         return version
+
+    def told(self, kind: str) -> dict[str, Any]:
+        """The facts of one kind that are an object, such as ``"metrics"``; empty otherwise.
+
+        Facts come from whoever logged to MLflow and may be anything that JSON can say.
+        """
+        value = self.facts.get(kind)
+        return value if isinstance(value, dict) else {}
+
+
+def _unsound(version: Version) -> str:
+    if not all(map(_COMMIT.fullmatch, (version.id, version.content))):
+        return "a commit is 32 hexadecimal digits"
+    if version.number < 0 or version.created < 0 or not 0 <= version.parts <= _PARTS:
+        return "a number beyond range"
+    if any(len(file.sha256) != _SHA256 or file.size < 0 for file in version.files):
+        return "a file that cannot be"
+    return ""
 
 
 def digest_of(files: Iterable[File]) -> Digest:

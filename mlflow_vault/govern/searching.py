@@ -172,7 +172,7 @@ def _row(version: Version | Held) -> dict[str, Any]:
     told = {
         f"{kind}.{key}": value
         for kind in ("metrics", "params", "tags")
-        for key, value in sorted((version.facts.get(kind) or {}).items())
+        for key, value in sorted(version.told(kind).items())
     }
     return {
         "label": version.label,

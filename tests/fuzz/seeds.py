@@ -29,6 +29,18 @@ GOLDEN: Final = Path(__file__).parents[1] / "golden"
 _FILES: Final = GOLDEN / "files"
 _RECORDS: Final = GOLDEN / "records-1"
 _ZIPS: Final = ("checkpoint.ckpt", "exported.pt2", "module.pth", "network.keras", "state.pt")
+_ODD: Final = (
+    b'{"digest":"","id":"00112233445566778899aabbccddeeff","name":"n","number":1,"created":1,"author":"a","origin":{"uri":"u",'
+    b'"path":"p"},"files":[],"parents":[],"metadata":{"a":[1]},"facts":{"params":5,"metrics":[1],'
+    b'"tags":{"a":{"b":1}},"datasets":{"b3":7},"run":3,"signature":[],"flavors":"x","inputs":[0],'
+    b'"environment":{"packages":[]},"evaluations":[{"metrics":1}]},"content":"00112233445566778899aabbccddeeff","parts":0}'
+)
+_FILTERS: Final = (
+    "metrics.f1 > 0.9 AND (params.lr < 0.01 OR tags.team = 'risk')",
+    "NOT tags.`val/f1` IN ('a', 'b') OR created > now - 7d",
+    "metrics.a > metrics.b - 0.01 * 2 AND name ILIKE '%x_'",
+    'params."a b" IS NOT NULL AND number IN (1, 2)',
+)
 _RUN: Final = RUN + (1024).to_bytes(2, "little")  # 16 KiB
 
 
@@ -55,6 +67,10 @@ def seeds() -> dict[str, list[bytes]]:
         "encode": [b"%c%c\x40\0" % (n, n) + bytes(range(160)) for n in range(9)],
         "path": [b"7/0123/artifacts/Model v2/MLmodel", "con/a.\u00e4".encode(), b"%2e%2e/x"],
         "key": list(_keys()),
+        "version": [*_bodies(Kind.VERSION, "version"), _ODD],
+        "content": _bodies(Kind.FILES, "files"),
+        "filter": [one.encode() for one in _FILTERS],
+        "bundle": [one.read_bytes() for one in sorted((GOLDEN / "signatures").glob("*.json"))],
     }
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,8 @@ from mlflow_vault.format.rows import Part, Row, Tensor
 from mlflow_vault.format.soundness import depths
 from mlflow_vault.format.version import Origin, Version, digest_of
 from mlflow_vault.govern.records import Records, file_of
+from mlflow_vault.govern.signing.judge import verify_signature
+from mlflow_vault.govern.signing.trust import Trust
 from mlflow_vault.store.local import LocalStore
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.vaults import entries, objects, read, write
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent
 FORMATS: Final = range(FORMAT + 1)
 RECORDS: Final = [HERE / f"records-{number}" for number in FORMATS]
+SIGNATURES: Final = HERE / "signatures"
 VAULTS: Final = [HERE / f"vault-{number}" for number in FORMATS]
 
 A, B, C = (Digest.of(name) for name in (b"a", b"b", b"c"))
@@ -176,6 +180,16 @@ def test_reading_versions() -> None:
     assert (
         str(VERSION.digest) == "b3:714ffb77b944dd5fa1abe7a4b4d6fab6f405d3d2c144f56450de7e568553781d"
     )
+
+
+@pytest.mark.parametrize("name", ["p256", "p384"])
+def test_signatures(name: str) -> None:
+    """A pinned signature of the pinned version still holds, and of no other version."""
+    bundle, trust = (SIGNATURES / f"{name}.json").read_bytes(), SIGNATURES / f"{name}.pem"
+
+    assert verify_signature(VERSION, bundle, Trust.from_files(trust)).holds
+    other = replace(VERSION, files=FILES[:1], digest=digest_of(FILES[:1]))
+    assert not verify_signature(other, bundle, Trust.from_files(trust)).holds
 
 
 @pytest.mark.parametrize("number", FORMATS)

@@ -21,7 +21,8 @@ from mlflow_vault.errors import (
 )
 from mlflow_vault.format import layout
 from mlflow_vault.format.digest import Digest
-from mlflow_vault.format.record import Kind, unframe_json
+from mlflow_vault.format.record import Kind, frame_json, unframe_json
+from mlflow_vault.format.version import File, Version, digest_of
 from mlflow_vault.govern.host import DIGEST_TAG, Held
 from mlflow_vault.testing.vaults import objects, read, write
 
@@ -471,3 +472,48 @@ def test_shown_in_a_notebook(vault: Vault, registry: Registry, log: Log) -> None
     assert "<img" not in shown
     assert "fraud/1" in vault.sync()._repr_html_()
     assert repr(version) == f"Version('fraud/1', '{str(version.digest)[:15]}')"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("content", "../../packs/00"),
+        ("id", ""),
+        ("id", "00/../00"),
+        ("parts", 10**9),
+        ("parts", -1),
+        ("number", -1),
+        ("created", "now"),
+        ("files", [{"path": "a", "size": -1, "b3": "0" * 64, "sha256": "0" * 64}]),
+        ("files", [{"path": "a", "size": 1, "b3": "0" * 64, "sha256": ""}]),
+        ("files", 2 * [{"path": "a", "size": 1, "b3": "0" * 64, "sha256": "0" * 64}]),
+        ("parents", ["b3:0"]),
+        ("origin", []),
+        ("metadata", 3),
+    ],
+)
+def test_forged_records(vault: Vault, log: Log, key: str, value: object) -> None:
+    """A record that no commit makes is damaged, whatever digest it comes with."""
+    version = vault.commit(log(1, FILES), name="fraud")
+    body = {**version.to_dict(), key: value}
+    if key == "files" and isinstance(value, list) and len(value) == 1:
+        body["digest"] = digest_of([File.from_dict(value[0])]).raw.hex()
+
+    with pytest.raises(CorruptionError, match="it is no version"):
+        Version.from_bytes(frame_json(Kind.VERSION, body), "k")
+
+
+def test_facts_of_any_kind(vault: Vault, registry: Registry, log: Log) -> None:
+    """Facts may be anything; whoever looks at a version is not harmed by it."""
+    uri = log(1, FILES)
+    registry.told[registry.known[uri].location] = {
+        "params": 5, "metrics": [1], "tags": {"a": {"b": None}}, "datasets": {"b3": 7}, "run": 3,
+        "environment": [], "inputs": "x", "signature": 0,
+    }  # fmt: skip
+
+    version = vault.commit(uri, name="fraud")
+
+    assert "fraud/1" in version._repr_html_()
+    assert vault.search_versions("name = 'fraud'").rows()[0]["label"] == "fraud/1"
+    assert "fraud/1" in "\n".join(vault.lineage("fraud/1").lines())
+    assert vault.diff(version, version).is_empty

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from doors import coding, files, keys, objects
+from doors import coding, files, keys, objects, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,4 +18,5 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     **objects.TARGETS,
     **coding.TARGETS,
     **keys.TARGETS,
+    **versions.TARGETS,
 }

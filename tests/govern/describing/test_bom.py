@@ -57,6 +57,7 @@ VERSION: Final = Version(
     parents=(Digest.of(b"parent"),),
     metadata={"license": "apache-2.0", "description": "Finds fraud."},
     facts=FACTS,
+    content="0c" * 16,
 )
 
 
