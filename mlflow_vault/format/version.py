@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _COMMIT: Final = re.compile("[0-9a-f]{32}")
+_YEAR_10000: Final = 253_402_300_800_000  # milliseconds since 1970
 _PARTS: Final = 100_000  # objects of content
 _SHA256: Final = 32  # bytes
+_LAST: Final = 253_402_300_799_999  # the last millisecond of the year 9999
+_ORIGIN: Final = ("uri", "path", "model_id", "run_id", "experiment_id")
 _DOMAIN: Final = b"mlflow-vault version 1\n"  # no file begins so and means this
 
 
@@ -193,7 +196,7 @@ class Version:
         """
         try:
             return frame_json(Kind.VERSION, finite(self.to_dict()))
-        except (TypeError, ValueError) as cause:
+        except (RecursionError, TypeError, ValueError) as cause:
             raise InvalidInputError(
                 f"the metadata of {self.label} cannot be kept as JSON: {cause}"
             ) from cause
@@ -215,7 +218,7 @@ class Version:
                 number=int(body["number"]),
                 created=int(body["created"]),
                 author=str(body["author"]),
-                origin=Origin(**{str(name): str(text) for name, text in body["origin"].items()}),
+                origin=Origin(*(str(body["origin"][name]) for name in _ORIGIN)),
                 files=tuple(map(File.from_dict, body["files"])),
                 parents=tuple(Digest(from_hex(parent)) for parent in body["parents"]),
                 metadata=dict(body["metadata"]),
@@ -245,7 +248,7 @@ class Version:
 def _unsound(version: Version) -> str:
     if not all(map(_COMMIT.fullmatch, (version.id, version.content))):
         return "a commit is 32 hexadecimal digits"
-    if version.number < 0 or version.created < 0 or not 0 <= version.parts <= _PARTS:
+    if version.number < 0 or not 0 <= version.created <= _LAST or not 0 <= version.parts <= _PARTS:
         return "a number beyond range"
     if any(len(file.sha256) != _SHA256 or file.size < 0 for file in version.files):
         return "a file that cannot be"

@@ -20,6 +20,8 @@ from doors.files import BREAK, RUN, expand
 from mlflow_vault.format import layout
 from mlflow_vault.format.coding.codec import encode_delta, encode_whole
 from mlflow_vault.format.elements import Element
+from mlflow_vault.format.entry_tiles import join
+from mlflow_vault.format.log import Actor, LogEntry, Subject
 from mlflow_vault.format.record import CHECK, Kind, unframe
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ _ODD: Final = (
     b'"tags":{"a":{"b":1}},"datasets":{"b3":7},"run":3,"signature":[],"flavors":"x","inputs":[0],'
     b'"environment":{"packages":[]},"evaluations":[{"metrics":1}]},"content":"00112233445566778899aabbccddeeff","parts":0}'
 )
+_LOGGED: Final = LogEntry(
+    "00" * 16, 0, 1, "11" * 16, "commit", Actor("ada", verified=True), Subject("version", "fraud"),
+    after={"number": 3, "aliases": {"production": None}},
+)  # fmt: skip
+_NOTE: Final = ("mlflow-vault/0011\n3\n" + "A" * 43 + "=\n\n\u2014 key " + "A" * 92 + "\n").encode()
 _FILTERS: Final = (
     "metrics.f1 > 0.9 AND (params.lr < 0.01 OR tags.team = 'risk')",
     "NOT tags.`val/f1` IN ('a', 'b') OR created > now - 7d",
@@ -69,6 +76,9 @@ def seeds() -> dict[str, list[bytes]]:
         "key": list(_keys()),
         "version": [*_bodies(Kind.VERSION, "version"), _ODD],
         "content": _bodies(Kind.FILES, "files"),
+        "logged": [_LOGGED.to_bytes()],
+        "note": [_NOTE],
+        "tile": [join([b"{}"] * 256), bytes(512)],
         "filter": [one.encode() for one in _FILTERS],
         "bundle": [one.read_bytes() for one in sorted((GOLDEN / "signatures").glob("*.json"))],
     }

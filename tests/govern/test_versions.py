@@ -484,6 +484,7 @@ def test_shown_in_a_notebook(vault: Vault, registry: Registry, log: Log) -> None
         ("parts", -1),
         ("number", -1),
         ("created", "now"),
+        ("created", 10**17),
         ("files", [{"path": "a", "size": -1, "b3": "0" * 64, "sha256": "0" * 64}]),
         ("files", [{"path": "a", "size": 1, "b3": "0" * 64, "sha256": ""}]),
         ("files", 2 * [{"path": "a", "size": 1, "b3": "0" * 64, "sha256": "0" * 64}]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from doors import coding, files, keys, objects, versions
+from doors import coding, files, keys, log, objects, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,4 +19,5 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     **coding.TARGETS,
     **keys.TARGETS,
     **versions.TARGETS,
+    **log.TARGETS,
 }
