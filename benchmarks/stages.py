@@ -38,12 +38,13 @@ if TYPE_CHECKING:
 ROUNDS: Final = 5
 STAGES: Final[tuple[tuple[Any, str, str], ...]] = (
     (source.Source, "read", "read the file"),
-    (writer, "_digest", "BLAKE3 of the whole file"),
+    (source.Source, "_read_into", "read the file"),
+    (source.Source, "digest", "BLAKE3 of the whole file"),
     (digest.Digest, "of", "BLAKE3 of chunks"),
     (encoding, "encode_delta", "encode deltas"),
     (encoding, "encode_whole", "encode anchors"),
-    (coder, "estimate_whole", "choose bases, by samples"),
-    (coder, "estimate_delta", "choose bases, by samples"),
+    (coder, "estimate_whole", "estimate what stands alone"),
+    (encoding, "estimate_whole", "estimate what stands alone"),
     (encoding, "decode", "decode again, to verify"),
     (payloads, "decode", "decode"),
     (payloads.Payloads, "_get", "fetch payloads"),

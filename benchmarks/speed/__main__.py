@@ -56,6 +56,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--case", choices=CASES, action="append")
     parser.add_argument("--links", choices=links.LINKS, action="append")
     parser.add_argument("--local", action="store_true", help="no S3: needs neither root nor Ceph")
+    parser.add_argument("--without", choices=PEERS, action="append", default=[])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the report")
     parser.add_argument("--report", action="store_true", help="write the report again, no more")
@@ -69,11 +70,12 @@ def measure(arguments: argparse.Namespace, kept: Kept) -> None:
     workshop = Workshop(arguments.cache, arguments.model)
     histories = {name: ensure(name, workshop) for name in wanted if name != SMALL}
     dvc = _dvc()
+    there = [peer for peer in PEERS if (dvc if peer == "dvc" else shutil.which(peer))]
     plan = Plan(
         cases=tuple(arguments.case or CASES),
         links=() if arguments.local else tuple(arguments.links or links.LINKS),
         repetitions=arguments.repetitions,
-        peers=tuple(peer for peer in PEERS if (dvc if peer == "dvc" else shutil.which(peer))),
+        peers=tuple(peer for peer in there if peer not in arguments.without),
         dvc=dvc or "dvc",
     )
     kept.notes["settings"] = settings(plan)

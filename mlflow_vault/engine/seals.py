@@ -1,15 +1,18 @@
 """Seals: paths that a version pins and that no longer change.
 
-Every write and delete asks first.  What was asked is remembered for a few seconds, so that
-a folder of small files costs one look and not one per file; a version holds its own bytes, so a
-write that slips in between harms nothing that was promised.
+Every write and delete asks first.  What was asked is remembered for a few seconds, so that small
+files logged one by one cost one look together.  What would replace something asks anew, and so
+does everybody in this process once it has sealed anything; so all that can slip in is a new small
+file, seconds after somebody else sealed its folder, and a version holds its own bytes anyway.
 
 There is no lock: a fork would copy it locked.  Two threads that look at once only look twice.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.engine.write.transaction import look_at_notices
@@ -29,6 +32,22 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = 5.0  # seconds that a look holds
 _MOST: Final = 1024  # looks remembered
+_sealed: Counter[str] = Counter()  # how many seals this process put, by the store's URI
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was seen of one unit.
+
+    Attributes:
+        when: On the monotonic clock.
+        sealed: How many seals this process had put.
+        seals: The version of each sealed path.
+    """
+
+    when: float
+    sealed: int
+    seals: dict[str, str] = field(default_factory=dict)
 
 
 class Seals:
@@ -37,17 +56,21 @@ class Seals:
     def __init__(self, store: Store, world: World) -> None:
         self._store = store
         self._world = world
-        self._looks: dict[str, tuple[float, dict[str, str]]] = {}
+        self._looks: dict[str, _Look] = {}
 
-    def refuse(self, path: str) -> None:
+    def refuse(self, path: str, since: float = float("-inf")) -> None:
         """Refuse to go on if *path* may not be written.
+
+        Args:
+            path: An artifact path.
+            since: Do not go by what was asked before, on the world's monotonic clock.
 
         Raises:
             SealedError: It, or a folder above it, is sealed; the message names the version.
             StorageError: The vault is gone, or its store failed.
             UnsupportedError: The vault requires a feature that this release lacks.
         """
-        for sealed, version in self._look(layout.seal_unit(path)).items():
+        for sealed, version in self._look(layout.seal_unit(path), since).items():
             if covers(sealed, path):
                 raise SealedError(
                     f"{path} belongs to {version}, which is sealed: its files no longer change. "
@@ -80,10 +103,9 @@ class Seals:
             digest: That version's digest.
             commit: The commit that made it.
         """
-        body = {"path": path, "version": version, "digest": digest, "commit": commit}
         with suppress(ConflictError):
-            self._store.create(layout.seal_key(path), frame_json(Kind.SEAL, body))
-        self._looks.pop(layout.seal_unit(path), None)
+            self._store.create(layout.seal_key(path), _spelled(path, version, digest, commit))
+        _sealed[self._store.uri] += 1
 
     def get(self, path: str) -> dict[str, str] | None:
         """What the seal on exactly *path* says; None if there is none.
@@ -98,18 +120,25 @@ class Seals:
             return None
         return {name: str(text) for name, text in body.items()}
 
-    def lift(self, path: str, commit: str) -> None:
-        """Take away the seal that a commit put which then did not come about."""
-        found = self.get(path)
-        if found is not None and found.get("commit") == commit:
-            self._store.delete(layout.seal_key(path))
-        self._looks.pop(layout.seal_unit(path), None)
+    def mend(self, path: str, *, version: str, digest: str, commit: str) -> None:
+        """Let the seal on *path* name this version where it names one that never came about.
 
-    def _look(self, unit: str) -> dict[str, str]:
-        now = self._world.monotonic()
-        when, seals = self._looks.get(unit, (float("-inf"), {}))
-        if now - when < _REMEMBERED:
-            return seals
+        A seal is never lifted: whoever put it cannot know who went by it since.
+        """
+        found = self.get(path)
+        if found is None or found.get("digest") != digest:
+            self._store.put(layout.seal_key(path), _spelled(path, version, digest, commit))
+            _sealed[self._store.uri] += 1
+
+    def _look(self, unit: str, since: float) -> dict[str, str]:
+        now, sealed = self._world.monotonic(), _sealed[self._store.uri]
+        look = self._looks.get(unit)
+        if (
+            look is not None
+            and look.when >= max(since, now - _REMEMBERED)
+            and look.sealed == sealed
+        ):
+            return look.seals
         if self._store.stat(layout.VAULT) is None:
             raise StorageError(
                 f"{self._store.uri} is no longer a vault: its {layout.VAULT} is gone. Is its disk "
@@ -119,13 +148,18 @@ class Seals:
         seals = _read(self._store, unit)
         if len(self._looks) >= _MOST:
             self._looks.clear()
-        self._looks[unit] = (now, seals)
+        self._looks[unit] = _Look(now, sealed, seals)
         return seals
 
 
 def covers(sealed: str, path: str) -> bool:
     """Whether a seal on *sealed* holds for *path*."""
     return not sealed or path == sealed or path.startswith(f"{sealed}/")
+
+
+def _spelled(path: str, version: str, digest: str, commit: str) -> bytes:
+    body = {"path": path, "version": version, "digest": digest, "commit": commit}
+    return frame_json(Kind.SEAL, body)
 
 
 def _read(store: Store, prefix: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Sealed paths no longer change: seals are honoured, though this release makes none."""
+"""Sealed paths no longer change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlflow_vault.engine.seals import covers
+from mlflow_vault.engine.seals import Seals, covers
 from mlflow_vault.engine.world import World
 from mlflow_vault.errors import CorruptionError, SealedError
 from mlflow_vault.format import layout
@@ -125,7 +125,7 @@ def test_damaged_seal(body: bytes, act: Callable[[Vault], object], store: Memory
 
 
 def test_remembered() -> None:
-    """What was asked holds for a few seconds, so that a folder costs one look; then it is asked."""
+    """What was asked holds for a few seconds, for new small files; then it is asked."""
     now = [0.0]
     store = CountingStore(MemoryStore())
     vault = Vault.init_at(store, World(monotonic=lambda: now[0]))
@@ -137,6 +137,61 @@ def test_remembered() -> None:
 
     with pytest.raises(SealedError):
         write(vault, f"{RUN}/6", b"small")
+
+
+@pytest.mark.parametrize("plain", [b"small", noise(5, 300_000)], ids=["small", "large"])
+def test_not_remembered(plain: bytes, store: MemoryStore) -> None:
+    """What would replace a file asks anew, however lately that was, and so does a folder."""
+    vault = Vault.at(store)
+    write(vault, f"{RUN}/new", b"new")
+    _seal(store, f"{RUN}/model")
+
+    with pytest.raises(SealedError):
+        write(vault, f"{RUN}/model/MLmodel", plain)
+
+    assert contents(vault) == HELD | {f"{RUN}/new": b"new"}
+
+
+def test_not_remembered_of_folders(store: MemoryStore, tmp_path: Path) -> None:
+    """A folder asks anew, even if all that is in it is new."""
+    vault = Vault.at(store)
+    write(vault, f"{RUN}/new", b"new")
+    _seal(store, f"{RUN}/model")
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+
+    with pytest.raises(SealedError):
+        vault.write_folder(tmp_path, f"{RUN}/model/more")
+
+    assert contents(vault) == HELD | {f"{RUN}/new": b"new"}
+
+
+def test_sealed_meanwhile(store: MemoryStore, tmp_path: Path) -> None:
+    """What is sealed while a large file is coded is not replaced by it, and no pack is left."""
+    now = [0.0]
+    vault = Vault.at(store, World(monotonic=lambda: now[0]))
+    (tmp_path / "weights").write_bytes(noise(6, 400_000))
+    packs = [found.key for found in store.list(layout.PACKS)]
+
+    def seal(_: int) -> None:
+        _seal(store, f"{RUN}/model")
+        now[0] += 6.0
+
+    with pytest.raises(SealedError):
+        vault.write_file(tmp_path / "weights", f"{RUN}/model/data/weights", progress=seal)
+
+    assert contents(vault) == HELD
+    assert [found.key for found in store.list(layout.PACKS)] == packs
+
+
+def test_own_seals(store: MemoryStore) -> None:
+    """What this process sealed, all of its vaults know at once."""
+    vault = Vault.at(store)
+    write(vault, f"{RUN}/new", b"new")
+    Seals(store, World()).put(f"{RUN}/model", version="fraud/3", digest="b3:", commit="c")
+
+    with pytest.raises(SealedError, match="fraud/3"):
+        write(vault, f"{RUN}/model/new", b"small")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OLD = noise(0, 400_000)
-SIZE = 26 << 20  # bytes: its end is read after the first window was coded
+SIZE = 48 << 20  # bytes: its end is read after the first window was coded
 
 
 def _cut(file: Path) -> None:

@@ -2,31 +2,30 @@
 
 For each window of chunks:
 
-    digest all -> which are known? -> bases of the others, fetched in few reads
+    digest all -> which are known? -> bases of the others, fetched in few reads, a window ahead
                -> encode, decode again and compare -> pack, in order
 
 Every choice is made by `decide.bases`; this module fetches what it asks for and does what
-it says.  A base that cannot be read is no base: its chunk is stored whole.
+it says.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.bases import DEEPEST, Base, Relative, inherited, pays, starts_over
 from mlflow_vault.engine.payloads import Payloads
-from mlflow_vault.engine.write.encoding import Course, NewChunk, encode
+from mlflow_vault.engine.write.encoding import Course, NewChunk, delta, encode
 from mlflow_vault.engine.write.table import Table
-from mlflow_vault.errors import StorageError, VaultError
-from mlflow_vault.format.coding.codec import estimate_delta, estimate_whole
+from mlflow_vault.engine.write.window import Window, fetch_ahead, read_bases
+from mlflow_vault.format.coding.codec import estimate_whole
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.pack import Link, Record
 from mlflow_vault.format.rows import Part, Row, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from mlflow_vault.engine.cache import Cache
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from mlflow_vault.engine.write.packer import Packer
     from mlflow_vault.engine.write.transaction import Transaction
     from mlflow_vault.store.protocol import Store
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +59,50 @@ class FileCoder:
         self.table = Table()
         self._shelf = shelf
         self._relatives = relatives
-        self._payloads = Payloads(shelf.store, shelf.pool, shelf.readers, shelf.cache)
+        self._payloads = Payloads(shelf.store, shelf.pool, shelf.readers)  # of the window at hand
         self._courses = [Course(tensor) for tensor in tensors]
         self._matches = [relative.match(tensors) for relative in relatives]
         self._shift = 0  # how far content-cut bytes lie behind those of the first relative
 
-    def code(self, window: Sequence[Chunk]) -> None:
+    def look_ahead(self, windows: Iterable[Sequence[Chunk]]) -> Iterator[Window]:
+        """Yield *windows* to be coded, each when the one behind it was seen and is asked for."""
+        held: Window | None = None
+        for chunks in windows:
+            following = self._expect(chunks)
+            if held:
+                yield held
+            held = following
+        if held:
+            yield held
+
+    def _expect(self, chunks: Sequence[Chunk]) -> Window:
+        shelf = self._shelf
+        digests = list(shelf.pool.map(lambda chunk: Digest.of(chunk.plain), chunks))
+        payloads = Payloads(shelf.store, shelf.pool, shelf.readers, shelf.cache)
+        bases = [
+            self._likely_base(chunk)
+            for chunk, digest in zip(chunks, digests, strict=True)
+            if not any(digest in relative.held for relative in self._relatives)
+        ]
+        likely = [base for base in bases if base]
+        return Window(chunks, digests, payloads, fetch_ahead(likely, payloads, shelf.readers))
+
+    def _likely_base(self, chunk: Chunk) -> Base | None:
+        if chunk.array is None:
+            return self._content_base(chunk)
+        course = self._courses[chunk.array]
+        for relative, matches in zip(self._relatives, self._matches, strict=True):
+            theirs = matches[chunk.array]
+            if theirs and not course.whole and course.relative in (relative, None):
+                return relative.tensor_base(course.tensor, theirs, chunk.start, chunk.stop)
+        return None
+
+    def code(self, window: Window) -> None:
         """Append the chunks of *window* to the file."""
-        digests = list(self._shelf.pool.map(lambda chunk: Digest.of(chunk.plain), window))
+        self._payloads = window.payloads
+        window.fetched.result()
         new: dict[Digest, NewChunk] = {}
-        for chunk, digest in zip(window, digests, strict=True):
+        for chunk, digest in zip(window.chunks, window.digests, strict=True):
             course = None if chunk.array is None else self._courses[chunk.array]
             if digest in new:
                 continue
@@ -82,10 +113,10 @@ class FileCoder:
         fresh = list(new.values())
         self._choose_bases(fresh)
         self._encode(fresh)
-        self._start_over(fresh, window)
+        self._start_over(fresh, window.chunks)
         for item in fresh:
             self._store(item)
-        for chunk, digest in zip(window, digests, strict=True):
+        for chunk, digest in zip(window.chunks, window.digests, strict=True):
             index = self.table.index_of(digest)
             assert index is not None  # noqa: S101 - every chunk is known or was stored
             self.table.sequence.append(index)
@@ -162,73 +193,32 @@ class FileCoder:
             else:
                 choosing.append(item)
         for relative, matches in zip(self._relatives, self._matches, strict=True):
+            tensors: dict[int, list[NewChunk]] = {}
             for item in choosing:
                 theirs = None if item.chunk.array is None else matches[item.chunk.array]
                 item.base = self._tensor_base(relative, theirs, item) if theirs else None
-            self._read_bases([*reading, *choosing])
-            for item in choosing:
-                if item.course and item.course.whole is None and self._helps(item):
-                    item.course.whole = False
-                    item.course.relative = relative
-                    item.course.theirs = matches[item.chunk.array or 0]
+                item.tried = None
+                tensors.setdefault(item.chunk.array or 0, []).append(item)
+            read_bases([*reading, *choosing], self._payloads)
+            helped = self._shelf.pool.map(_helps, tensors.values())
+            for (array, items), alone in zip(tensors.items(), helped, strict=True):
+                course = items[0].course
+                if course and alone is not None:
+                    course.whole, course.alone = False, alone
+                    course.relative, course.theirs = relative, matches[array]
             choosing = [item for item in choosing if item.course and item.course.whole is None]
             reading = []
         for item in choosing:
             item.base = None
             if item.course:
                 item.course.whole = True
-        self._read_bases(reading)
-
-    def _helps(self, item: NewChunk) -> bool:
-        if not item.base or not item.base_bytes:
-            return False
-        plain, element = item.chunk.plain, item.element
-        delta = estimate_delta(plain, item.base_bytes, element, item.base.element)
-        return pays(delta, estimate_whole(plain, element))
+        read_bases(reading, self._payloads)
 
     def _tensor_base(self, relative: Relative, theirs: Tensor, item: NewChunk) -> Base | None:
         assert item.course is not None  # noqa: S101 - the caller has one
         chunk = item.chunk
         base = relative.tensor_base(item.course.tensor, theirs, chunk.start, chunk.stop)
         return self._allowed(relative, base)
-
-    def _read_bases(self, items: Sequence[NewChunk]) -> None:
-        """Fetch and decode the bases of *items*; those that cannot be read are dropped.
-
-        Damage is searched for by halves, so that it costs only the chunks that need it.
-        """
-        items = [item for item in items if item.base]
-        try:
-            plain = self._decode([item.base for item in items if item.base])
-        except VaultError as cause:
-            if len(items) > 1 and not isinstance(cause, StorageError):
-                self._read_bases(items[: len(items) // 2])
-                self._read_bases(items[len(items) // 2 :])
-                return
-            _log.warning("a base cannot be read; storing chunks whole", exc_info=True)
-            for item in items:
-                item.base = None
-            return
-        for item in items:
-            if item.base:
-                pieces = [
-                    memoryview(plain[row.digest])[part.start : part.stop]
-                    for row, part in zip(item.base.rows, item.base.parts, strict=True)
-                ]
-                item.base_bytes = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _decode(self, bases: Sequence[Base]) -> dict[Digest, bytes]:
-        """The plain bytes of every chunk in *bases*."""
-        tables: dict[int, tuple[Sequence[Row], dict[Digest, Row]]] = {}
-        for base in bases:
-            _, rows = tables.setdefault(id(base.table), (base.table, {}))
-            rows.update((row.digest, row) for row in base.rows)
-        plain: dict[Digest, bytes] = {}
-        for table, rows in tables.values():
-            self._payloads.fetch(rows.values(), table)
-            decoded = self._payloads.decode_all(list(rows.values()), table)
-            plain.update(zip(rows, decoded, strict=True))
-        return plain
 
     def _encode(self, fresh: Sequence[NewChunk]) -> None:
         for item, coded in zip(fresh, self._shelf.pool.map(encode, fresh), strict=True):
@@ -283,3 +273,15 @@ class FileCoder:
         self._shelf.written[item.digest] = (row, self.table.rows)
         if self._shelf.cache and not base:  # an anchor: what later versions are coded against
             self._shelf.pool.submit(self._shelf.cache.put, item.digest, item.chunk.plain)
+
+
+def _helps(items: Sequence[NewChunk]) -> float | None:
+    """What the first of a tensor's chunks that its base helps would take alone; None: no chunk."""
+    for item in items:
+        item.tried = delta(item) if item.base_bytes else None
+        if item.tried:
+            plain = item.chunk.plain
+            alone = estimate_whole(plain, item.element)
+            if pays(len(item.tried.payload) / len(plain), alone):
+                return alone
+    return None

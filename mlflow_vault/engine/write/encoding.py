@@ -7,7 +7,7 @@ corrupted backups before.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.decide.bases import Base, Relative, inherited, pays
 from mlflow_vault.errors import CorruptionError, StorageError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlflow_vault.format.elements import Element
     from mlflow_vault.format.rows import Tensor
 
+_CLEARLY: Final = 0.6  # of what a tensor's first chunk takes alone
+
 
 @dataclass(slots=True)
 class Course:
@@ -35,6 +37,7 @@ class Course:
         relative: Where it continues another, None where it is new.
         theirs: The tensor it continues.
         whole: Whether it is stored without bases; None until the first new chunk was seen.
+        alone: The share that the first new chunk would take without a base; 0 if nobody asked.
         stored: Bytes of its rows, known ones included.
         fresh: Bytes of its rows that this write added.
     """
@@ -43,6 +46,7 @@ class Course:
     relative: Relative | None = None
     theirs: Tensor | None = None
     whole: bool | None = None
+    alone: float = 0.0
     stored: int = 0
     fresh: int = 0
 
@@ -58,13 +62,18 @@ class Course:
 
 @dataclass(slots=True)
 class NewChunk:
-    """A chunk that has to be stored."""
+    """A chunk that has to be stored.
+
+    Attributes:
+        tried: Its delta against its base, where that was made to choose the base.
+    """
 
     chunk: Chunk
     digest: Digest
     course: Course | None
     base: Base | None = None
     base_bytes: bytes | memoryview = b""
+    tried: Coded | None = None
     coded: Coded | None = None
     uses_base: bool = False
 
@@ -81,8 +90,8 @@ def encode(item: NewChunk) -> Coded:
     """
     plain, coded = item.chunk.plain, None
     if item.base:
-        coded = encode_delta(plain, item.base_bytes, item.element, item.base.element)
-        if coded and not pays(len(coded.payload) / len(plain), estimate_whole(plain, item.element)):
+        coded = item.tried or delta(item)
+        if coded and not _pays(item, len(coded.payload) / len(plain)):
             coded = None
     base = item.base_bytes if coded else None
     coded = coded or encode_whole(plain, item.element)
@@ -96,3 +105,20 @@ def encode(item: NewChunk) -> Coded:
             "nothing was committed. If logging it again fails too, suspect this machine's memory."
         )
     return coded
+
+
+def delta(item: NewChunk) -> Coded | None:
+    """Code a chunk against its base; None where that cannot be, or saves nothing."""
+    if not item.base:
+        return None
+    return encode_delta(item.chunk.plain, item.base_bytes, item.element, item.base.element)
+
+
+def _pays(item: NewChunk, share: float) -> bool:
+    """Whether a delta of *share* is worth its base.
+
+    The chunks of a tensor are alike: what is far below the first one is not looked at closer.
+    """
+    if item.course and share < item.course.alone * _CLEARLY:
+        return True
+    return pays(share, estimate_whole(item.chunk.plain, item.element))

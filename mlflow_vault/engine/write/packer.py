@@ -1,12 +1,14 @@
 """Fills packs and sends them off while the next one fills.
 
 At most one pack fills and one travels, so memory stays at two packs however much is written.
+The first few are small: a version of which all fits into one pack would travel only when all of it
+was coded.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from mlflow_vault.config import PACK_TARGET
 from mlflow_vault.format.pack import PackBuilder, Record
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow_vault.engine.world import World
     from mlflow_vault.engine.write.transaction import Transaction
 
+_SMALL: Final = PACK_TARGET // 4  # bytes of a pack, until one of full size would be there
+
 
 class Packer:
     """Puts records into packs of one transaction.  A context manager."""
@@ -26,12 +30,13 @@ class Packer:
         self._world = world
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="vault-pack")
         self._sending: Future[None] | None = None
+        self._sent = 0
         self._open()
 
     def add(self, record: Record) -> tuple[bytes, int]:
         """Append *record*; return the id of its pack and where its payload starts there."""
         pack, start = self._pack, self._builder.add(record)
-        if len(self._builder) >= PACK_TARGET:
+        if len(self._builder) >= (_SMALL if self._sent < PACK_TARGET else PACK_TARGET):
             self._send()
         return pack, start
 
@@ -52,6 +57,7 @@ class Packer:
     def _send(self) -> None:
         self._wait()
         body, pack = self._builder.finish(), self._pack
+        self._sent += len(body)
         self._sending = self._sender.submit(self._transaction.put_pack, pack, body)
         self._open()
 

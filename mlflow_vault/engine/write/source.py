@@ -13,13 +13,18 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
+from blake3 import blake3
+
 from mlflow_vault.errors import InvalidInputError, NotFoundError, SourceChangedError, StorageError
+from mlflow_vault.format.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
 _PIECE: Final = 1 << 20  # bytes moved at a time from a stream
+_READ: Final = 4 << 20  # bytes read at a time for the digest
 
 
 class Source:
@@ -90,22 +95,44 @@ class Source:
             try:
                 piece = os.pread(self._descriptor, stop - start, start)
             except OSError as cause:
-                raise StorageError(f"{self.name} cannot be read: {cause.strerror}") from cause
+                raise self._unreadable(cause) from cause
             if not piece:
-                raise SourceChangedError(
-                    f"{self.name} became shorter while it was read; nothing was committed. "
-                    "Log it again when nobody writes to it."
-                )
+                raise self._shorter()
             pieces.append(piece)
             start += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def digest(self, proceed: Callable[[], None] = lambda: None) -> Digest:
+        """Return the digest of the whole file; *proceed* is called now and then.
+
+        Raises:
+            SourceChangedError: The file is shorter than it was.
+        """
+        # Memory that is used again: what fresh memory costs is more than reading into it.
+        hasher, buffer = blake3(), memoryview(bytearray(_READ))
+        for start in range(0, self.size, _READ):
+            hasher.update(self._read_into(buffer[: self.size - start], start))
+            proceed()
+        return Digest(hasher.digest())
+
+    def _read_into(self, wanted: memoryview, start: int) -> memoryview:
+        filled = 0
+        while filled < len(wanted):
+            try:
+                count = os.preadv(self._descriptor, [wanted[filled:]], start + filled)
+            except OSError as cause:
+                raise self._unreadable(cause) from cause
+            if not count:
+                raise self._shorter()
+            filled += count
+        return wanted
 
     def read_some(self, start: int) -> bytes:
         """Return a byte at *start*, or none where the file really ends."""
         try:
             return os.pread(self._descriptor, 1, start)
         except OSError as cause:
-            raise StorageError(f"{self.name} cannot be read: {cause.strerror}") from cause
+            raise self._unreadable(cause) from cause
 
     def again(self) -> Source:
         """Open the same file once more; each is closed on its own."""
@@ -122,6 +149,15 @@ class Source:
                 f"{self.name} changed while it was read; nothing was committed. "
                 "Log it again when nobody writes to it."
             )
+
+    def _unreadable(self, cause: OSError) -> StorageError:
+        return StorageError(f"{self.name} cannot be read: {cause.strerror}")
+
+    def _shorter(self) -> SourceChangedError:
+        return SourceChangedError(
+            f"{self.name} became shorter while it was read; nothing was committed. "
+            "Log it again when nobody writes to it."
+        )
 
     def _look(self) -> tuple[int, int]:
         found = os.fstat(self._descriptor)

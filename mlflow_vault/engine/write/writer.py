@@ -60,7 +60,6 @@ _FILES: Final = 256  # large files named by one transaction
 _NAMED: Final = 64 * 1024 * MIB
 _BATCH: Final = 32 * MIB  # bytes of small entries held before they are put
 _LISTED: Final = 16  # files logged together from which a folder's sizes are noted
-_READ: Final = 4 * MIB  # bytes read at a time for the digest
 
 
 class Writer:
@@ -92,7 +91,7 @@ class Writer:
             SourceChangedError: A file moved while it was read; its batch was not committed.
             StorageError: The store failed; what was there before is still there.
         """
-        job = _Job(parents, progress)
+        job = _Job(parents, progress, self._world.monotonic())
         large: list[tuple[Incoming, int]] = []
         small: list[tuple[str, int, bytes]] = []
         held = 0
@@ -100,6 +99,7 @@ class Writer:
             self._seals.refuse(layout.check_path(file.path))
             body, size = _inline(file)
             if body is None:
+                self._seals.refuse(file.path, job.began)
                 large.append((file, size))
                 continue
             small.append((file.path, size, body))
@@ -114,9 +114,23 @@ class Writer:
         self._note_listings(job)
 
     def _put_small(self, small: list[tuple[str, int, bytes]], job: _Job) -> None:
-        etags = self._store.put_many((layout.tree_key(path), body) for path, _, body in small)
+        if len(small) == 1:
+            etags = [self._put_one(small[0][0], small[0][2], job.began)]
+        else:
+            for path, _, _ in small:
+                self._seals.refuse(path, job.began)
+            etags = self._store.put_many((layout.tree_key(path), body) for path, _, body in small)
         for (path, size, _), etag in zip(small, etags, strict=True):
             job.add(path, size, etag)
+
+    def _put_one(self, path: str, body: bytes, began: float) -> str:
+        """Name one small file, in one request unless that would replace another."""
+        key = layout.tree_key(path)
+        try:
+            return self._store.create(key, body)
+        except ConflictError:
+            self._seals.refuse(path, began)
+            return self._store.put(key, body)
 
     def _note_listings(self, job: _Job) -> None:
         hints = Hints(self._store)
@@ -148,6 +162,8 @@ class Writer:
                 shelf = Shelf(self._store, pool, readers, transaction, packer, hints, cache)
                 written = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
+            for entry, _ in written:
+                self._seals.refuse(entry.path)  # that was minutes ago, perhaps
             packs = frozenset[bytes]().union(*(entry.packs for entry, _ in written))
             named = ((layout.tree_key(entry.path), entry.to_bytes()) for entry, _ in written)
             etags = transaction.commit(packs, named)
@@ -163,7 +179,7 @@ class Writer:
     def _write_one(self, file: Incoming, shelf: Shelf, job: _Job) -> tuple[Entry, tuple[str, ...]]:
         """Store one file; return its entry, and the prints of its numbers."""
         with file.open() as source:
-            digest = _digest(source, shelf.transaction.refresh)
+            digest = source.digest(shelf.transaction.refresh)
             known = shelf.hints.known_file(digest)
             if known and all(shelf.readers.map(shelf.transaction.may_reuse, known.packs)):
                 prints = prints_of(known.tensors, source.read)
@@ -187,12 +203,13 @@ class Writer:
                 whole.update(piece)
                 sha256.update(piece)
 
-        for window in cut_windows(source, found, ContentCutter(mean, self._identity.cut_seed)):
-            hashing = shelf.pool.submit(hash_all, [chunk.plain for chunk in window])
+        cut = cut_windows(source, found, ContentCutter(mean, self._identity.cut_seed))
+        for window in coder.look_ahead(cut):
+            hashing = shelf.pool.submit(hash_all, [chunk.plain for chunk in window.chunks])
             coder.code(window)
             hashing.result()
             shelf.transaction.refresh()
-            job.progress(sum(len(chunk.plain) for chunk in window))
+            job.progress(sum(len(chunk.plain) for chunk in window.chunks))
         source.check()
         if whole.digest() != digest.raw:
             raise SourceChangedError(
@@ -214,11 +231,14 @@ class Writer:
 
 
 class _Job:
-    """One call of `Writer.write`: what it was given, and what it named in which folder."""
+    """One call of `Writer.write`: what it was given, when, and what it named in which folder."""
 
-    def __init__(self, parents: Sequence[str], progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, parents: Sequence[str], progress: Callable[[int], None], began: float
+    ) -> None:
         self.parents = parents
         self.progress = progress
+        self.began = began
         self.folders: dict[str, dict[str, tuple[str, int]]] = {}
 
     def add(self, path: str, size: int, etag: str) -> None:
@@ -256,19 +276,6 @@ def _inline(file: Incoming) -> tuple[bytes | None, int]:
     )
     body = entry.to_bytes()
     return (body if len(body) <= INLINE_ENCODED else None), len(plain)
-
-
-def _digest(source: Source, refresh: Callable[[], None]) -> Digest:
-    hasher = blake3()
-    for piece in _pieces(source):
-        hasher.update(piece)
-        refresh()
-    return Digest(hasher.digest())
-
-
-def _pieces(source: Source) -> Iterator[bytes]:
-    for start in range(0, source.size, _READ):
-        yield source.read(start, min(start + _READ, source.size))
 
 
 def _tensors(found: Layout) -> tuple[Tensor, ...]:

@@ -26,13 +26,8 @@ import zstandard
 from mlflow_vault.config import KIB, LARGEST_CHUNK
 from mlflow_vault.format.coding import floats
 from mlflow_vault.format.coding.kernels.choice import kernels
-from mlflow_vault.format.coding.planes import (
-    PlaneWriter,
-    Reader,
-    damaged,
-    decompressor,
-    read_planes,
-)
+from mlflow_vault.format.coding.planes import PlaneWriter
+from mlflow_vault.format.coding.reading import Reader, damaged, decompressor, read_planes
 from mlflow_vault.format.coding.scratch import scratch
 from mlflow_vault.format.elements import Element
 
@@ -44,7 +39,8 @@ if TYPE_CHECKING:
 
 _LEVEL: Final = 3  # zstd for bytes that are no numbers; higher levels cost more than they save
 _SLICES: Final = 8
-_SLICE: Final = 16 * KIB  # bytes of one of the slices that stand for a chunk in an estimate
+_SLICE: Final = 16 * KIB  # bytes of one of the slices that show whether grouping pays
+_GLANCE: Final = 4 * KIB  # bytes of one of those that show what a chunk takes alone; 16 say no more
 _RUNS: Final = 0.1  # of the way from chance to certainty that a zero follows a zero
 _STILL: Final = 0.97  # of the numbers: where so many stay, and zeros run, order has always won
 _SMALLEST_BAND: Final = 2048  # elements; fewer do not pay for a Huffman table of their own
@@ -141,33 +137,12 @@ def estimate_whole(plain: Buffer, element: Element | None) -> float:
     return len(encode_whole(sample, element).payload) / len(sample)
 
 
-def estimate_delta(
-    plain: Buffer, base: Buffer, element: Element | None, base_element: Element | None
-) -> float:
-    """Estimate the share of its plain bytes that a chunk takes against *base*; 1.0: no gain."""
-    if not len(plain):
-        return 1.0
-    sample = _sample(plain, element.width if element else 1)
-    if element is not None and base_element is not None:
-        count = len(plain) // element.width
-        pieces = _slices(count, _SLICE // element.width)
-        width = base_element.width
-        base = b"".join(
-            bytes(memoryview(base)[piece.start * width : piece.stop * width]).ljust(
-                (piece.stop - piece.start) * width, b"\0"
-            )
-            for piece in pieces
-        )
-    coded = encode_delta(sample, base, element, base_element)
-    return 1.0 if coded is None else len(coded.payload) / len(sample)
-
-
 def _sample(plain: Buffer, width: int) -> bytes:
     """Return a few slices of whole elements that stand for *plain*."""
     whole = memoryview(plain)
     if len(whole) < width:
         return bytes(whole)
-    pieces = _slices(len(whole) // width, _SLICE // width)
+    pieces = _slices(len(whole) // width, _GLANCE // width)
     return b"".join(whole[piece.start * width : piece.stop * width] for piece in pieces)
 
 

@@ -149,10 +149,10 @@ def tally(planes: Planes, counts: Sequence[int], sample: int) -> Tally:
 
 def pack(plane: Bytes, bits: int, work: Scratch) -> tuple[Bytes, Bytes]:
     """See `Kernels.pack`."""
-    packed = work.array("packed", -(-len(plane) * bits // 8), np.uint8)
+    packed = np.empty(-(-len(plane) * bits // 8), np.uint8)
     beyond = work.array("beyond", len(plane) + 1, np.uint8)
     count = packs.packing(bits)(plane, packed, beyond)
-    return packed, beyond[:count]
+    return packed, beyond[:count].copy()
 
 
 def caps(packed: Bytes, bits: int, count: int) -> int:

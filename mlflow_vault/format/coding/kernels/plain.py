@@ -94,7 +94,7 @@ class _Grouping:
     base: Numbers
     element: Element
     counts: npt.NDArray[np.int64]
-    orders: list[npt.NDArray[np.uint16]]
+    orders: list[npt.NDArray[np.intp]]
     work: Scratch
 
     @property
@@ -121,11 +121,11 @@ class _Grouping:
             for here, there in pieces:
                 sorted_steps[here] = grouped[there]
             steps = np.empty_like(sorted_steps)
-            steps[order.astype(np.intp)] = sorted_steps  # thrice as fast as by uint16
+            steps[order] = sorted_steps
             values[block] = floats.add(steps, self.base[block], self.element)
         return values
 
-    def _blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.uint16], list[tuple[slice, slice]]]]:
+    def _blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.intp], list[tuple[slice, slice]]]]:
         """Yield each block, its order, and where each exponent lies in it and in the chunk's."""
         stops = self.counts.cumsum(axis=1).tolist()
         ends = self.counts.T.cumsum().reshape(self.counts.T.shape).T.tolist()
@@ -157,22 +157,19 @@ def group(base: Numbers, element: Element, ends: Ends | None, work: Scratch) -> 
         probes = np.arange(low + 1, high + 1, dtype=keys.dtype)
         stops = np.searchsorted(keys, probes, sorter=order)
         counts.append(np.diff(stops, prepend=0, append=len(keys)))
-        orders.append(order.astype(np.uint16))
+        orders.append(order)
     rows = np.array(counts, np.int64).reshape(len(counts), high + 1 - low)
     return _Grouping(base, element, rows, orders, work)
 
 
 def tally(planes: Planes, counts: Sequence[int], sample: int) -> Tally:
     """See `Kernels.tally`."""
-    bands = [
-        plane[start:stop]
-        for start, stop in pairwise(accumulate(counts, initial=0))
-        if start < stop
-        for plane in planes
-    ]
+    ends = [0, *accumulate(count for count in counts if count)]
+    bands = [plane[start:stop] for start, stop in pairwise(ends) for plane in planes]
     if not bands:
         return Tally(np.zeros((0, 256), np.int64), np.zeros(0, np.bool_))
-    constant = np.array([band.min() == band.max() for band in bands])
+    low, high = (one.reduceat(planes, ends[:-1], axis=1) for one in (np.minimum, np.maximum))
+    constant = (low == high).T.ravel()
     rows = [band[:: max(1, len(band) // sample)] for band in bands]
     spread = np.repeat(np.arange(len(rows)) << 8, [len(row) for row in rows])
     spread += np.concatenate(rows)
@@ -183,14 +180,15 @@ def tally(planes: Planes, counts: Sequence[int], sample: int) -> Tally:
 def pack(plane: Bytes, bits: int, work: Scratch) -> tuple[Bytes, Bytes]:  # noqa: ARG001 - compiled needs it
     """See `Kernels.pack`."""
     most = np.uint8((1 << bits) - 1)
-    beyond = plane[plane >= most]
+    beyond = plane.compress(plane >= most)  # twice as fast as indexing
     beyond -= most
     fold = 8 // bits
     whole = np.zeros(-(-len(plane) // fold) * fold, np.uint8)
     np.minimum(plane, most, out=whole[: len(plane)])
-    words = whole.view(f"<u{fold}")
-    for _ in range(1, fold):
-        words = words | words >> words.dtype.type(8 - bits)
+    words, joined = whole.view(f"<u{fold}"), 1
+    while joined < fold:  # two neighbours, then two such pairs, then all
+        words |= words >> words.dtype.type(joined * (8 - bits))
+        joined *= 2
     return words.astype(np.uint8), beyond
 
 
@@ -206,7 +204,7 @@ def unpack(packed: Bytes, bits: int, beyond: Bytes, plane: Bytes) -> None:
     """See `Kernels.unpack`."""
     most = np.uint8((1 << bits) - 1)
     plane[:] = _TABLES[bits].take(packed).view(np.uint8)[: len(plane)]
-    plane[plane == most] = beyond + most
+    plane[np.flatnonzero(plane == most)] = beyond + most  # twice as fast as by a mask
 
 
 def _table(bits: int) -> npt.NDArray[np.unsignedinteger[Any]]:
