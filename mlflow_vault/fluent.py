@@ -13,13 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlflow_vault.errors import InvalidInputError, NotFoundError
+from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError
 from mlflow_vault.govern.host import attach, attached
 from mlflow_vault.govern.references import full
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mlflow_vault.decide.lineage.graph import LineageGraph
     from mlflow_vault.decide.lineage.impact import Impact
@@ -74,12 +74,12 @@ def vault_of(reference: object = "") -> Vault:
     named = os.environ.get(VARIABLE)
     if named:
         return Vault.open(named)
-    host = attached()
-    locations = []
-    if isinstance(reference, str) and ":/" in full(reference):
-        with suppress(NotFoundError):  # MLflow forgot it; a vault may not have
-            locations.append(host.resolve(full(reference)).location)
-    locations.append(host.default_location())
+    try:
+        locations = list(_locations(reference))
+    except StorageError as cause:
+        raise StorageError(
+            f"{cause}. Set {VARIABLE} to the vault's URI: then what needs no MLflow works without"
+        ) from cause
     for location in locations:
         try:
             found = Vault.find(location)
@@ -91,6 +91,16 @@ def vault_of(reference: object = "") -> Vault:
         f"no vault holds {' or '.join(locations)}: set {VARIABLE} to the vault's URI, or open it "
         "yourself with mlflow_vault.Vault.open"
     )
+
+
+def _locations(reference: object) -> Iterator[str]:
+    """Yield where MLflow keeps what *reference* means, and then where it keeps the rest."""
+    host = attached()
+    if isinstance(reference, str) and ":/" in full(reference):
+        # MLflow may have forgotten what a vault has not; or it is the name of a run, a dataset.
+        with suppress(NotFoundError, InvalidInputError):
+            yield host.resolve(full(reference)).location
+    yield host.default_location()
 
 
 def commit(
@@ -115,11 +125,11 @@ def version(reference: Reference) -> Version:
 
 
 def checkout(
-    reference: Reference, destination: Path, *, require_signature: Trust | None = None
+    reference: Reference, destination: str | Path, *, require_signature: Trust | None = None
 ) -> Version:
     """Write a version's files to a new or empty folder, verified; see `Vault.checkout`."""
     vault = vault_of(reference)
-    return vault.checkout(reference, destination, require_signature=require_signature)
+    return vault.checkout(reference, Path(destination), require_signature=require_signature)
 
 
 def sync(name: str = "") -> Sync:

@@ -14,6 +14,9 @@ from mlflow_vault.engine.tree import Item
 from mlflow_vault.engine.world import World
 from mlflow_vault.errors import NotFoundError, PermissionDeniedError
 from mlflow_vault.format import layout
+from mlflow_vault.format.log import Action
+from mlflow_vault.govern.audit.audit import subject_of
+from mlflow_vault.govern.committing import user
 from mlflow_vault.govern.knowledge import Knowledge
 from mlflow_vault.store.address import Address
 from mlflow_vault.store.opening import open_store
@@ -135,6 +138,8 @@ class Vault(Knowledge):
         version = self.version(reference)
         signature = sign(version, key)
         self._records.put_signature(version, signature.name, signature.to_bytes())
+        after = {"signature": signature.name}
+        self.audit.note(Action.SIGN, subject_of(version), user(), after=after)
         return signature
 
     def signatures(self, reference: Reference) -> tuple[bytes, ...]:

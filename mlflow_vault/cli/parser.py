@@ -80,8 +80,13 @@ def make_parser() -> argparse.ArgumentParser:
     export.add_argument("destination", metavar="DEST", type=Path, help="a folder, made if missing")
     export.add_argument("--force", action="store_true", help="replace files that differ")
 
-    for name, help_, more in WORDS:
-        more(_add(commands, name, help_))
+    groups: dict[str, Any] = {"": commands}
+    for words, help_, more in WORDS:
+        group, _, name = words.rpartition(" ")
+        if group not in groups:
+            grouped = commands.add_parser(group, help=f"what {group} can do: {group} --help")
+            groups[group] = grouped.add_subparsers(metavar="COMMAND", required=True)
+        more(_add(groups[group], name, help_))
 
     estimate = _add(commands, "estimate", "say what a vault would save on your files", _ESTIMATE)
     estimate.set_defaults(run=("mlflow_vault.cli.estimate", "estimate"))

@@ -129,7 +129,11 @@ def when(created: int) -> str:
     >>> when(0)
     '1970-01-01 00:00:00 UTC'
     """
-    return datetime.fromtimestamp(created / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        made = datetime.fromtimestamp(created / 1000, UTC)
+    except (ArithmeticError, OSError, ValueError):  # of a record that anybody could write
+        return f"{created} ms"
+    return made.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def vault_for(arguments: Namespace, reference: str | None = None) -> Vault:

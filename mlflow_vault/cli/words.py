@@ -114,6 +114,62 @@ def _describe(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _audit(parser: argparse.ArgumentParser) -> None:
+    _versions(parser, "audit")
+
+
+def _trusting(parser: argparse.ArgumentParser) -> None:
+    help_ = "a public key that may sign checkpoints: name+id+key"
+    parser.add_argument("--trust", metavar="KEY", action="append", default=[], help=help_)
+    _audit(parser)
+
+
+def _audit_verify(parser: argparse.ArgumentParser) -> None:
+    help_ = "a checkpoint that was kept elsewhere"
+    parser.add_argument(
+        "--known", metavar="FILE", type=Path, action="append", default=[], help=help_
+    )
+    _trusting(parser)
+
+
+def _audit_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--action", help="such as commit or delete_refused")
+    parser.add_argument("--actor", help="who")
+    parser.add_argument("--subject", help="a model, or a version's digest")
+    parser.add_argument("--since", metavar="TIME")
+    parser.add_argument("--until", metavar="TIME")
+    parser.add_argument("--text", help="somewhere in the entry")
+    parser.add_argument("--max-results", type=int, metavar="N")
+    _audit(parser)
+
+
+def _audit_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--form", choices=("jsonl", "csv"), default="jsonl")
+    _audit(parser)
+
+
+def _audit_at(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("moment", metavar="TIME", help="such as 2026-03-01T12:00Z")
+    _audit(parser)
+
+
+def _audit_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--key", metavar="FILE", type=Path, required=True, help="Ed25519, in PEM")
+    parser.add_argument("--name", required=True, help="of the key")
+    _trusting(parser)
+
+
+def _audit_prove(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sequence", metavar="N", type=int, help="the number of an entry")
+    _trusting(parser)
+
+
+def _audit_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", required=True, help="of the key, such as audit.example.com")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="a new file")
+    _audit(parser)
+
+
 def _pair(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not key or not equals:
@@ -138,4 +194,12 @@ WORDS: Final[tuple[tuple[str, str, More], ...]] = (
     ("sign", "sign a version, as OpenSSF Model Signing has it", _sign),
     ("describe", "write a version's bill of materials or model card", _describe),
     ("timeline", "say what happened to a registered model", _timeline),
+    ("audit verify", "read the whole audit log and compare everything", _audit_verify),
+    ("audit search", "find entries of the audit log", _audit_search),
+    ("audit export", "write the audit log out", _audit_export),
+    ("audit at", "say which versions and aliases there were at a moment", _audit_at),
+    ("audit anomalies", "say what looks odd in the audit log", _audit),
+    ("audit key", "make a key that signs checkpoints", _audit_key),
+    ("audit checkpoint", "sign what the audit log holds", _audit_checkpoint),
+    ("audit prove", "prove that an entry is in the audit log", _audit_prove),
 )

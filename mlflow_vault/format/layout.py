@@ -61,6 +61,7 @@ LOG_HEAD: Final = "hints/log"  # where the log ended
 
 _ODD: Final = frozenset({"", ".", ".."})  # components that no path has
 _LONGEST: Final = 900  # bytes: S3 takes keys of 1,024, and a prefix comes before ours
+_LONGEST_NAME: Final = 780  # bytes of a model's name as spelled, so that its keys are no longer
 
 
 def check_path(path: str) -> str:
@@ -218,8 +219,20 @@ def name_key(name: str, number: int, digest: Digest, commit: str) -> str:
 
 
 def name_prefix(name: str) -> str:
-    """What the keys of all versions of the registered model *name* start with."""
-    return f"{NAMES}{escape(name)}{MARK}/"
+    """What the keys of all versions of the registered model *name* start with.
+
+    Raises:
+        InvalidInputError: *name* is too long, or no text.
+    """
+    try:
+        spelled = escape(name)
+    except UnicodeEncodeError as cause:
+        raise InvalidInputError(f"the name {name!r} is no text: {cause.reason}") from cause
+    if len(spelled) > _LONGEST_NAME:
+        raise InvalidInputError(
+            f"the name {name[:40]!r}... is too long for a vault: register it by a shorter one"
+        )
+    return f"{NAMES}{spelled}{MARK}/"
 
 
 def named_record(key: str) -> tuple[int, str]:

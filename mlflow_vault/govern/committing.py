@@ -6,9 +6,11 @@
     3  list    again                          the same, or start again
     4          transaction: pins the packs, puts the entries as the version's content
     5  create  the seal                       writes are refused from here on
-    6  list    once more                      a write that came before the seal: start again
-    7  create  the record, then its name
-    8          MLflow: a tag with the digest
+    6  list    once more                      a write that came before the seal: start again,
+                                              behind the seal
+    7  create  an entry of the audit log
+    8  create  the record, then its name
+    9          MLflow: a tag with the digest
 
 Nothing names a version before all that it needs is there, and whoever stops half-way leaves
 garbage or a seal without a version, which the next commit of the path completes.
@@ -26,24 +28,25 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow_vault.engine.write.transaction import Transaction
 from mlflow_vault.errors import (
     ConflictError,
+    CorruptionError,
     InvalidInputError,
     NotFoundError,
+    SealedError,
     StorageError,
-    UnsupportedError,
 )
 from mlflow_vault.format import layout
+from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.record import VERSIONS
-from mlflow_vault.format.version import Origin, Version, digest_of
+from mlflow_vault.format.version import Origin, Version, digest_of, finite
 from mlflow_vault.govern.records import Records, below, file_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mlflow_vault.engine.reader import Reader
     from mlflow_vault.engine.seals import Seals
     from mlflow_vault.engine.tree import Tree
     from mlflow_vault.engine.world import World
-    from mlflow_vault.format.digest import Digest
     from mlflow_vault.format.entry import Entry
     from mlflow_vault.govern.host import Held
     from mlflow_vault.store.protocol import Store
@@ -83,14 +86,23 @@ class Committer:
         self._records = Records(store)
         self._announced = False
 
-    def commit(self, path: str, held: Held, told: Told) -> Version:
+    def commit(self, path: str, held: Held, told: Told, note: Callable[[Version], None]) -> Version:
         """Make a version of what lies at *path*; what is one already, and as told, stays it.
+
+        Args:
+            path: An artifact path.
+            held: What MLflow has of it.
+            told: What is said of it.
+            note: Told the version before it is there: no version is without its note.
 
         Raises:
             NotFoundError: There is nothing at *path*.
+            InvalidInputError: Its name is too long, or what is told of it no JSON.
+            SealedError: It is sealed as another version: somebody wrote around that seal.
             ConflictError: Somebody kept writing to it.
             CorruptionError: An entry is damaged; nothing was committed.
         """
+        layout.name_prefix(held.name)  # refuses what could not be found by its name
         self._announce()
         for _ in range(_TRIES):
             before = self._tree.etags(path)
@@ -107,6 +119,7 @@ class Committer:
             try:
                 version = self._pin(transaction, path, held, told, entries)
                 if self._seal(version, before):
+                    note(version)
                     self._records.put(version)
                     transaction.finish()
                     return version
@@ -148,11 +161,12 @@ class Committer:
         """Seal the path of *version*; False if something was written there before it held."""
         path = version.origin.path
         label = f"{version.label} ({str(version.digest)[:15]})"
-        self._seals.put(path, version=label, digest=str(version.digest), commit=version.id)
-        if self._tree.etags(path) == before:
-            return True
-        self._seals.lift(path, version.id)
-        return False
+        digest = str(version.digest)
+        self._seals.put(path, version=label, digest=digest, commit=version.id)
+        if self._tree.etags(path) != before:
+            return False  # the seal stays: others may go by it already
+        self._seals.mend(path, version=label, digest=digest, commit=version.id)
+        return True
 
     def _pin(
         self,
@@ -166,6 +180,7 @@ class Committer:
         inside = [below(entry, path) for entry in entries]
         files = tuple(sorted(map(file_of, inside)))
         digest = digest_of(files)
+        self._refuse_another(path, digest)
         content = self._records.content(inside, digest, transaction.id)
         packs = frozenset[bytes]().union(*(entry.packs for entry in inside))
         lost = [pack for pack in sorted(packs) if not transaction.may_reuse(pack)]
@@ -174,51 +189,47 @@ class Committer:
                 f"{held.uri} cannot be committed: {layout.pack_key(lost[0])}, which it needs, is "
                 "gone or about to be collected. Log the model again."
             )
-        transaction.commit(packs, content.items())
-        return Version(
+        version = Version(
             digest=digest,
             id=transaction.id,
             name=held.name,
             number=held.number,
             created=int(self._world.now() * 1000),
-            author=held.author or _user(),
+            author=held.author or user(),
             origin=Origin(held.uri, path, held.model_id, held.run_id, held.experiment_id),
             files=files,
             parents=told.parents,
-            metadata=told.metadata,
-            facts=told.facts,
+            metadata=finite(told.metadata),
+            facts=finite(told.facts),
             content=transaction.id,
             parts=len(content),
         )
+        _refuse_unreadable(version)
+        transaction.commit(packs, content.items())
+        return version
+
+    def _refuse_another(self, path: str, digest: Digest) -> None:
+        """Refuse to commit what was written around the seal of a version."""
+        seal = self._seals.get(path) or {}
+        said = seal.get("digest") or str(digest)
+        if said == str(digest):
+            return
+        if any(one.origin.path == path for one in self._records.of(Digest.parse(said))):
+            raise SealedError(
+                f"{path} is sealed as {seal.get('version')} and holds something else by now: it "
+                f"was written around the seal. Check {said} out to have what was committed, and "
+                "log what is there now elsewhere to commit it"
+            )
 
 
-def missing(required: dict[str, Any], metadata: dict[str, Any]) -> list[str]:
-    """Say what *metadata* lacks of what a model *required*; nothing if it is complete.
-
-    Args:
-        required: ``{key: {"type": "text" | "number" | "flag" | "list", "help": text}}``.
-        metadata: What is declared.
-    """
-    said = []
-    for key, want in sorted(required.items()):
-        kind, help_ = str(want.get("type", "text")), str(want.get("help", ""))
-        types = KINDS.get(kind)
-        if types is None:
-            raise UnsupportedError(f"metadata {key!r} is declared as {kind!r}; know {list(KINDS)}")
-        value = metadata.get(key)
-        fits = isinstance(value, types) and (kind == "flag" or not isinstance(value, bool))
-        if not fits or value in ("", []):
-            was = "is missing" if key not in metadata else f"is {value!r}"
-            said.append(f"{key} ({kind}) {was}" + (f": {help_}" if help_ else ""))
-    return said
-
-
-KINDS: Final[dict[str, tuple[type, ...]]] = {
-    "text": (str,),
-    "number": (int, float),
-    "flag": (bool,),
-    "list": (list, tuple),
-}
+def _refuse_unreadable(version: Version) -> None:
+    """Refuse what no reader would take, before anything names it or is sealed for it."""
+    try:
+        Version.from_bytes(version.to_bytes(), version.label)
+    except CorruptionError as cause:
+        raise InvalidInputError(
+            f"what is told of {version.label} cannot be kept: {cause.reason}"
+        ) from cause
 
 
 def _refuse_wide(path: str, names: dict[str, str]) -> None:
@@ -231,8 +242,9 @@ def _refuse_wide(path: str, names: dict[str, str]) -> None:
             )
 
 
-def _user() -> str:
+def user() -> str:
+    """The name of who runs this process; nobody has proven it."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container without users
+    except (ImportError, OSError, KeyError):  # a container without users
         return ""

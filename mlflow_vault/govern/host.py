@@ -24,7 +24,8 @@ class Held:
 
     Attributes:
         uri: The reference.
-        location: Where MLflow says that the artifacts are: any scheme.
+        location: Where MLflow says that the artifacts are: any scheme; ``models:/...`` where
+            that has to be asked for, with `Host.located`.
         name: The registered model; empty if the reference is of none.
         number: The number of its version; 0 if there is none.
         model_id: The logged model, ``m-...``; empty if there is none.
@@ -74,7 +75,13 @@ class Host(Protocol):
         """
 
     def registered(self, name: str = "") -> Iterator[Held]:
-        """Yield every model version, prompts excluded; of one model if *name* is given."""
+        """Yield every model version, prompts excluded; of one model if *name* is given.
+
+        There may be a hundred thousand, so nothing is asked for each: see `located`.
+        """
+
+    def located(self, held: Held) -> Held:
+        """Return what `registered` yielded with the location of its files, and its experiment."""
 
     def register(self, name: str, held: Held) -> Held:
         """Make a model version of *held*, and the registered model if there is none."""

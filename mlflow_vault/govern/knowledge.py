@@ -5,24 +5,26 @@ What is told stands in their records; which bytes they share is in the entries t
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mlflow_vault.decide.lineage.elements import version_id
+from mlflow_vault.decide.lineage.elements import Kind, version_id
 from mlflow_vault.decide.lineage.impact import impact
 from mlflow_vault.decide.lineage.queries import find, origin, timeline
-from mlflow_vault.errors import InvalidInputError, NotFoundError
+from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError, VaultError
 from mlflow_vault.govern.diff import Effort, Side, compare
 from mlflow_vault.govern.graph import Ancestry, lineage_of
 from mlflow_vault.govern.searching import Search
 from mlflow_vault.govern.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mlflow_vault.decide.lineage.graph import LineageGraph
     from mlflow_vault.decide.lineage.impact import Impact
     from mlflow_vault.decide.lineage.queries import Event, Origins
+    from mlflow_vault.format.version import Origin
     from mlflow_vault.govern.diff import Diff
     from mlflow_vault.govern.host import Held
     from mlflow_vault.govern.references import Reference
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
 Moment = datetime | str | int
 
 _USUAL: Final = Effort()
+_log = logging.getLogger(__name__)
 
 
 class Knowledge(Versions):
     """What is known of the versions of one vault."""
 
     _search: Search | None = None
+    _ancestry: Ancestry | None = None
 
     def diff(self, before: Reference, after: Reference, *, effort: Effort = _USUAL) -> Diff:
         """Say what differs between two versions: files, what is known of them, tensors.
@@ -135,11 +139,37 @@ class Knowledge(Versions):
         )
 
     def _graph(self, as_of: Moment | None) -> LineageGraph:
-        host = self._host()
-        held = list(host.registered())
-        told = {one.uri: host.facts(one, _nothing) for one in held if not self._is_here(one)}
-        graph = lineage_of(self._records.all(), held, told, ancestry=Ancestry(self.entries))
+        if self._ancestry is None:
+            self._ancestry = Ancestry(self.entries)
+        versions = list(self._records.all())
+        held = list(self._registered())
+        here = {_made(version.name, version.number, version.origin) for version in versions}
+        told = {
+            one.uri: self._told(one) for one in held if _made(one.name, one.number, one) not in here
+        }
+        graph = lineage_of(versions, held, told, ancestry=self._ancestry)
         return graph if as_of is None else graph.as_of(milliseconds(as_of))
+
+    def _registered(self) -> Iterator[Held]:
+        """Yield what MLflow has, or nothing and a warning: the records tell the most."""
+        try:
+            yield from self._host().registered()
+        except VaultError as cause:
+            _log.warning(
+                "aliases, and what lies outside this vault, are missing here, as MLflow does not "
+                "tell them: %s",
+                cause,
+            )
+
+    def _told(self, held: Held) -> dict[str, Any]:
+        """What MLflow knows of what lies outside this vault."""
+        try:
+            host = self._host()
+            located = host.located(held)
+            return {} if self._is_here(located) else host.facts(located, _nothing)
+        except VaultError as cause:
+            _log.warning("what %s was made from is missing here: %s", held.uri, cause)
+            return {}
 
     def _is_here(self, held: Held) -> bool:
         try:
@@ -152,10 +182,17 @@ class Knowledge(Versions):
         """The node that is meant: a version if one is called so, else what else is."""
         try:
             version = self.version(reference)
-        except (NotFoundError, InvalidInputError):
+        except (NotFoundError, InvalidInputError, StorageError):
             return find(graph, str(reference)).id
         name = version_id(str(version.digest), version.id)
-        return name if name in graph else find(graph, str(reference)).id
+        if name in graph:
+            return name
+        # Of commits of one number and digest the graph has one, in which the others are.
+        names = {"name": version.name, "number": version.number, "digest": str(version.digest)}
+        for node in graph.of_kind(Kind.VERSION):
+            if names.items() <= node.attributes.items():
+                return node.id
+        return find(graph, version.label).id
 
 
 def milliseconds(moment: Moment) -> int:
@@ -175,6 +212,10 @@ def milliseconds(moment: Moment) -> int:
         raise InvalidInputError(f"{moment!r} is no time: give one as 2026-03-01T12:00Z") from cause
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return int(when.timestamp() * 1000)
+
+
+def _made(name: str, number: int, by: Origin | Held) -> tuple[str, int, str, str]:
+    return name, number, by.model_id, by.run_id
 
 
 def _nothing(_: str) -> None:

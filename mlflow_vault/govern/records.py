@@ -10,14 +10,23 @@ it is ever overwritten; two commits of one thing are two records.
 
 from __future__ import annotations
 
+import logging
+import re
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.config import MIB
-from mlflow_vault.errors import ConflictError, CorruptionError, InvalidInputError, NotFoundError
+from mlflow_vault.errors import (
+    ConflictError,
+    CorruptionError,
+    InvalidInputError,
+    NotFoundError,
+    UnsupportedError,
+)
 from mlflow_vault.format import layout
 from mlflow_vault.format.entry import Entry
 from mlflow_vault.format.record import Kind, frame, frame_json, unframe
@@ -35,6 +44,10 @@ _LENGTH: Final = struct.Struct("<Q")
 _AT_ONCE: Final = 16  # requests
 _HEX: Final = frozenset("0123456789abcdef")
 _LEAST: Final = 2  # hex digits of a shortened digest
+_AHEAD: Final = 512  # records read before somebody asks for them
+_RECORD: Final = re.compile(r"versions/records/([0-9a-f]{2})/\1[0-9a-f]{62}/[0-9a-f]{32}")
+
+_log = logging.getLogger(__name__)
 
 
 class Records:
@@ -45,7 +58,7 @@ class Records:
 
     def keys(self) -> Iterator[str]:
         """Yield the keys of all records."""
-        return (found.key for found in self._store.list(layout.RECORDS))
+        return self._keys(layout.RECORDS)
 
     def read(self, key: str) -> Version:
         """Return the version whose record is *key*.
@@ -61,23 +74,28 @@ class Records:
 
     def of(self, digest: Digest) -> list[Version]:
         """The versions with these files, oldest first."""
-        return self._read(found.key for found in self._store.list(layout.record_prefix(digest)))
+        return self._read(self._keys(layout.record_prefix(digest)))
 
     def named(self, name: str, number: int | None = None) -> list[Version]:
         """The versions called *name*, by number and then age; only those of *number* if given."""
-        keys = []
-        for found in self._store.list(layout.name_prefix(name)):
-            said, key = layout.named_record(found.key)
-            if number is None or said == number:
-                keys.append(key)
-        versions = [version for version in self._read(keys) if version.name == name]
+        called = {(key, said) for said, key in self._names(name) if number in (None, said)}
+        versions = [
+            version
+            for version in self._read({key for key, _ in called})
+            if version.name == name and (self._key(version), version.number) in called
+        ]
         return sorted(versions, key=lambda version: (version.number, version.created, version.id))
 
+    def numbers(self, name: str) -> list[int]:
+        """The numbers of the versions called *name*, sorted; reads no record."""
+        return sorted({said for said, _ in self._names(name)})
+
     def all(self) -> Iterator[Version]:
-        """Yield every version there is."""
+        """Yield every version there is; one that cannot be read costs itself, and a warning."""
         keys = self.keys()
         with ThreadPoolExecutor(_AT_ONCE, "vault-records") as pool:
-            yield from pool.map(self.read, keys)
+            while some := list(islice(keys, _AHEAD)):
+                yield from filter(None, pool.map(self._readable, some))
 
     def starting(self, digits: str) -> list[Version]:
         """The versions whose digests start with these hexadecimal digits.
@@ -89,7 +107,7 @@ class Records:
             raise InvalidInputError(
                 f"'b3:{digits}' is no digest: give at least {_LEAST} of its 64 hexadecimal digits"
             )
-        keys = [found.key for found in self._store.list(f"{layout.RECORDS}{digits[:2]}/")]
+        keys = self._keys(f"{layout.RECORDS}{digits[:2]}/")
         start = f"{layout.RECORDS}{digits[:2]}/{digits}"
         return self._read(key for key in keys if key.startswith(start))
 
@@ -111,15 +129,14 @@ class Records:
 
     def put(self, version: Version) -> None:
         """Make *version*, whose content is there, one of this store's."""
-        self._create(layout.record_key(version.digest, version.id), version.to_bytes())
+        self._create(self._key(version), version.to_bytes())
         self.put_name(version)
 
     def put_name(self, version: Version) -> None:
         """Let a version be found by its name; one that can be already stays as it is."""
         if version.name:
             key = layout.name_key(version.name, version.number, version.digest, version.id)
-            record = layout.record_key(version.digest, version.id)
-            self._create(key, frame_json(Kind.VERSION, {"record": record}))
+            self._create(key, frame_json(Kind.VERSION, {"record": self._key(version)}))
 
     def put_signature(self, version: Version, name: str, stored: bytes) -> None:
         """Keep a signature beside *version*; one of that name that is there stays."""
@@ -151,10 +168,38 @@ class Records:
                 raise CorruptionError(key, f"it is gone, and {version.label} needs it") from cause
             body = unframe(Kind.FILES, stored, key)
             found |= {entry.path: entry for entry in _entries(body, key)}
-        where = layout.record_key(version.digest, version.id)
         if sorted(map(file_of, found.values())) != sorted(version.files):
-            raise CorruptionError(where, "its entries are not of the files that it lists")
+            raise CorruptionError(
+                self._key(version), "its entries are not of the files that it lists"
+            )
         return found
+
+    def _readable(self, key: str) -> Version | None:
+        try:
+            return self.read(key)
+        except (CorruptionError, NotFoundError, UnsupportedError) as cause:
+            _log.warning("%s cannot be read and is left out: %s", key, cause)
+            return None
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys of records; what is none was put there by somebody else, and stays."""
+        for found in self._store.list(prefix):
+            if _RECORD.fullmatch(found.key):
+                yield found.key
+            else:
+                _log.warning("%s is no record's key and is passed over", found.key)
+
+    def _names(self, name: str) -> Iterator[tuple[int, str]]:
+        """Yield the number and the record's key of each version called *name*."""
+        for found in self._store.list(layout.name_prefix(name)):
+            try:
+                yield layout.named_record(found.key)
+            except InvalidInputError:
+                _log.warning("%s is no name's key and is passed over", found.key)
+
+    @staticmethod
+    def _key(version: Version) -> str:
+        return layout.record_key(version.digest, version.id)
 
     def _read(self, keys: Iterable[str]) -> list[Version]:
         with ThreadPoolExecutor(_AT_ONCE, "vault-records") as pool:

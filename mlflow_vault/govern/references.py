@@ -17,8 +17,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-from mlflow_vault.errors import InvalidInputError, NotFoundError
-from mlflow_vault.format.digest import PREFIX, Digest, from_hex
+from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError, VaultError
+from mlflow_vault.format.digest import PREFIX, Digest
 from mlflow_vault.format.version import Version
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 Reference = str | Version | Digest
 
-_NUMBERED: Final = re.compile(r"models:/(?P<name>[^/@]+)/(?P<number>[0-9]+)")
+_NUMBERED: Final = re.compile(r"models:/(?P<name>[^/]+)/(?P<number>[0-9]+)")
 _LOGGED: Final = re.compile(r"models:/(?P<model>m-[0-9a-f]{32})")
 _OF_RUN: Final = re.compile(r"runs:/(?P<run>[0-9a-f]{32})/(?P<path>.+)")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _SHOWN: Final = 4
+_DIGITS: Final = 18  # of a number
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class References:
             return self._by_digest(text)
         numbered = _NUMBERED.fullmatch(text)
         if numbered:
+            if len(numbered["number"]) > _DIGITS:
+                raise InvalidInputError(f"{text[:80]}... has more digits than any number")
             return self._by_number(numbered["name"], int(numbered["number"]))
         return self._by_host(text)
 
@@ -96,7 +99,7 @@ class References:
     def _by_number(self, name: str, number: int) -> Version:
         found = self._records.named(name, number)
         if not found:
-            others = sorted({version.number for version in self._records.named(name)})
+            others = self._records.numbers(name)
             has = f"it holds {name}/{_listed(map(str, others))}" if others else "it holds none"
             raise NotFoundError(
                 f"{name}/{number} is no version of this vault; {has}. If MLflow has it, commit it: "
@@ -116,7 +119,8 @@ class References:
     def _digest_of(self, reference: str) -> str:
         try:
             return self._host().resolve(reference).digest
-        except (NotFoundError, InvalidInputError):
+        except VaultError as cause:
+            _log.info("MLflow does not say what %s is: %s", reference, cause)
             return ""
 
     def _by_host(self, text: str) -> Version:
@@ -127,17 +131,48 @@ class References:
             if found is None:
                 raise NotFoundError(f"{cause}; nor does this vault hold what it was") from cause
             return found
+        except StorageError as cause:
+            found = self._forgotten(text)
+            if found is None:
+                raise
+            _log.warning("%s is what the vault remembers, as %s", text, cause)
+            return found
         if held.name and held.number:
-            version = self._by_number(held.name, held.number)
+            version = self._by_held(text, held)
             self.compare(held, version)
             return version
-        seal = self._seals.get(self._place(held.location))
+        path = self._place(held.location)
+        seal = self._seals.get(path)
         if seal is None or not seal.get("digest"):
             raise NotFoundError(f"{text} was never committed to this vault: vault.commit({text!r})")
-        found_here = self._records.of(Digest(from_hex(seal["digest"].removeprefix(PREFIX))))
-        if not found_here:
+        alike = self._records.of(Digest.parse(seal["digest"]))
+        if not alike:
             raise NotFoundError(f"{text} is sealed, but its commit was not finished: commit it")
-        return found_here[-1]
+        here = [version for version in alike if version.origin.path == path]
+        return (here or alike)[-1]
+
+    def _by_held(self, text: str, held: Held) -> Version:
+        """Return the version that MLflow holds: its number may have meant another one before."""
+        numbered = self._records.named(held.name, held.number)
+        if not numbered:
+            return self._by_number(held.name, held.number)  # says what to do
+        found = [one for one in numbered if str(one.digest) == held.digest]
+        found = found or [one for one in numbered if self._lies_at(one, held)]
+        if not found:
+            others = _listed(sorted({str(version.digest) for version in numbered}))
+            raise NotFoundError(
+                f"{text} is {held.uri}, which was never committed to this vault: "
+                f"vault.commit({held.uri!r}). What was called so before is {others}"
+            )
+        return found[-1]
+
+    def _lies_at(self, version: Version, held: Held) -> bool:
+        if held.model_id and held.model_id == version.origin.model_id:
+            return True
+        try:
+            return self._place(held.location) == version.origin.path
+        except InvalidInputError:
+            return False  # of another vault
 
     def compare(self, held: Held, version: Version) -> str:
         """Say, and log, where MLflow's registry and this vault tell different digests."""

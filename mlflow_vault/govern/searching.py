@@ -5,31 +5,37 @@
     MLflow's registry ----/
 
 New records are indexed at every search.  What MLflow says (aliases, tags, what it has besides) may
-be half a minute old, as asking it takes a request for each thousand versions.
+be half a minute old, as asking it takes a request for each thousand versions; where it cannot be
+asked, it is as old as the last time that it could.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mlflow_vault.errors import StorageError
+from mlflow_vault.errors import StorageError, VaultError
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.showing import html_table
 from mlflow_vault.format.version import Version
+from mlflow_vault.govern.host import Held
 from mlflow_vault.govern.index import Index, Page, place_of, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mlflow_vault.govern.host import Held, Host
+    from mlflow_vault.govern.host import Host
     from mlflow_vault.govern.records import Records
 
 _FRESH: Final = 30.0  # seconds that what MLflow said is taken for true
 _AT_ONCE: Final = 16  # records read at once
 _SHOWN: Final = 20
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ class Search:
         self._index: Index | None = None
         self._pid = 0
         self._heard = float("-inf")
+        self._hears = True
         self._besides: dict[str, Held] = {}
 
     def find(
@@ -136,8 +143,13 @@ class Search:
         return page, index.records(page.ids)
 
     def _beside(self, reference: str) -> Held:
-        """What MLflow has of a version that the vault does not hold."""
-        return self._besides.get(reference) or self._host().resolve(reference)
+        """What MLflow has of a version that the vault does not hold: its name at least."""
+        if reference not in self._besides and self._hears:
+            with suppress(VaultError):
+                self._besides[reference] = self._host().resolve(reference)
+        name, _, number = reference.removeprefix("models:/").rpartition("/")
+        label = Held(reference, "", name=name, number=int(number) if number.isdecimal() else 0)
+        return self._besides.get(reference, label)
 
     def _current(self) -> Index:
         if self._index is None or self._pid != os.getpid():
@@ -150,11 +162,24 @@ class Search:
             sync(self._index, self._records.keys, self._records.read, pool.map)
         now = self._monotonic()
         if now - self._heard >= _FRESH:
-            held = list(self._host().registered())
-            self._index.refresh(held)
-            self._besides = {one.uri: one for one in held}
+            self._hears = self._hear(self._index)
             self._heard = now
         return self._index
+
+    def _hear(self, index: Index) -> bool:
+        """Index what MLflow says; False if it says nothing."""
+        try:
+            held = list(self._host().registered())
+        except VaultError as cause:
+            _log.warning(
+                "aliases, tags and what this vault does not hold are as MLflow last told them, as "
+                "now it does not: %s",
+                cause,
+            )
+            return False
+        index.refresh(held)
+        self._besides = {one.uri: one for one in held}
+        return True
 
 
 def _row(version: Version | Held) -> dict[str, Any]:

@@ -5,7 +5,7 @@ What was registered before there was a vault, or past it, is adopted; nothing is
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError, VaultError
@@ -57,7 +57,7 @@ class Sync:
 def bring_together(
     registered: Iterable[Held],
     versions: Iterable[Version],
-    place: Callable[[str], str],
+    place: Callable[[Held], str],
     commit: Callable[[Held], Version],
     compare: Callable[[Held, Version], str],
 ) -> Sync:
@@ -66,7 +66,7 @@ def bring_together(
     Args:
         registered: Every model version that MLflow has.
         versions: Every version of the vault.
-        place: The path of a location in the vault; raises InvalidInputError outside it.
+        place: The path of one in the vault; raises InvalidInputError outside it.
         commit: Commits one.
         compare: Says where the two tell different digests; nothing if they agree.
 
@@ -76,7 +76,8 @@ def bring_together(
     held_here: dict[str, list[Version]] = {}
     for version in versions:
         if version.number:
-            held_here.setdefault(version.label, []).append(version)
+            slim = replace(version, metadata={}, facts={})  # of thousands
+            held_here.setdefault(version.label, []).append(slim)
     told: dict[str, list[str]] = {
         kind: [] for kind in ("adopted", "known", "outside", "failed", "disagreeing")
     }
@@ -85,12 +86,10 @@ def bring_together(
         label = f"{held.name}/{held.number}"
         seen.add(label)
         try:
-            path = place(held.location)
+            there = _same(held, held_here.get(label, []), place)
         except InvalidInputError:
             told["outside"].append(label)
             continue
-        # Numbers start again once a model was deleted: it is the same only at the same path.
-        there = [one for one in held_here.get(label, []) if one.origin.path == path]
         if there:
             said = compare(held, there[-1])
             told["disagreeing" if said else "known"].append(f"{label}: {said}" if said else label)
@@ -109,3 +108,15 @@ def bring_together(
         **{kind: tuple(labels) for kind, labels in told.items()},
         forgotten=tuple(sorted(held_here.keys() - seen)),
     )
+
+
+def _same(held: Held, called: list[Version], place: Callable[[Held], str]) -> list[Version]:
+    """Return those of the versions *called* as *held* is that are of its files.
+
+    Numbers start again once a model was deleted: what counts is where the files lie.
+    """
+    logged = [one for one in called if held.model_id and one.origin.model_id == held.model_id]
+    if logged:
+        return logged
+    path = place(held)
+    return [one for one in called if one.origin.path == path]

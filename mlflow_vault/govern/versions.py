@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+import logging
+from typing import TYPE_CHECKING, Any
 
 from mlflow_vault.engine.files import Files
-from mlflow_vault.errors import CorruptionError, InvalidInputError, NotFoundError, VaultError
-from mlflow_vault.format import layout
+from mlflow_vault.errors import (
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    VaultError,
+)
 from mlflow_vault.format.digest import Digest
-from mlflow_vault.format.stored_json import read_json
+from mlflow_vault.format.log import Action, Subject
 from mlflow_vault.format.version import Version
-from mlflow_vault.govern.committing import Committer, Told, missing
+from mlflow_vault.govern.audit.audit import Audit, subject_of
+from mlflow_vault.govern.committing import Committer, Told, user
 from mlflow_vault.govern.host import DIGEST_TAG, REQUIRED_TAG, attached
-from mlflow_vault.govern.keeping import check_out, verify_version
+from mlflow_vault.govern.keeping import check_out, small_files, verify_version
+from mlflow_vault.govern.metadata import declared, missing, parsed, spelled
+from mlflow_vault.govern.placing import path_in
 from mlflow_vault.govern.records import Records
 from mlflow_vault.govern.references import References, is_reference
 from mlflow_vault.govern.syncing import Sync, bring_together
-from mlflow_vault.store.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,16 +37,14 @@ if TYPE_CHECKING:
     from mlflow_vault.govern.references import Reference
     from mlflow_vault.store.protocol import Store
 
-_PROXIED: Final = "mlflow-artifacts"
-_BY_HTTP: Final = "/api/2.0/mlflow-artifacts/artifacts/"
-_SMALL: Final = 1 << 20  # bytes of a file that facts are taken from
+_log = logging.getLogger(__name__)
 
 
 class Versions(Files):
     """The versions of one vault.
 
     Attributes:
-        host: The MLflow that it is used with; by default the one of this process.
+        audit: What was done, and by whom.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Versions(Files):
     ) -> None:
         super().__init__(store, identity, world)
         self._host = host
+        self.audit = Audit(store, self._world, identity)
         self._records = Records(store)
         self._references = References(self._records, self._seals, host, self.place)
         self._committer = Committer(store, self._world, self._tree, self._reader, self._seals)
@@ -88,7 +92,7 @@ class Versions(Files):
         held = host.resolve(model_uri)
         path = self.place(held.location)
         parents = (parent,) if isinstance(parent, (str, Digest, Version)) else tuple(parent)
-        told = Told(tuple(self.version(one).digest for one in parents), dict(metadata or {}))
+        told = Told(tuple(self.version(one).digest for one in parents), declared(metadata or {}))
         name = name or held.name
         lacking = self.lacking(name, told.metadata) if name else []
         if lacking:
@@ -97,15 +101,17 @@ class Versions(Files):
             raise NotFoundError(f"{model_uri} has no files: nothing lies at {path} in {self.uri}")
         is_new = False
         if name and held.name != name:
-            alike = [one for one in host.registered(name) if one.location == held.location]
+            alike = [one for one in host.registered(name) if _is_same(one, held, host)]
             is_new = not alike
-            held = alike[-1] if alike else host.register(name, held)
+            held = host.located(alike[-1]) if alike else host.register(name, held)
         try:
-            return self._adopt(held, told)
+            version = self._kept(held, told)
         except VaultError:
             if is_new:
                 host.unregister(held)
             raise
+        self._tag(held, version)
+        return version
 
     def versions(self, name: str) -> tuple[Version, ...]:
         """The versions of the registered model *name*, by number; each as it was told last."""
@@ -167,7 +173,7 @@ class Versions(Files):
             return super().verify(path, progress=progress)
         version = self.version(path)
         entries = self._records.entries(version)
-        return verify_version(version, entries, self._verifier, self.entry, progress)
+        return verify_version(version, entries, self._verifier, self._tree, progress)
 
     def sync(self, name: str = "") -> Sync:
         """Commit what was registered past this vault, and say where both do not agree.
@@ -178,8 +184,14 @@ class Versions(Files):
         host = self._host()
         versions = self._records.named(name) if name else self._records.all()
 
+        def place(held: Held) -> str:
+            return self.place(host.located(held).location)
+
+        def adopt(held: Held) -> Version:
+            return self.adopt(host.located(held))
+
         compare = self._references.compare
-        return bring_together(host.registered(name), versions, self.place, self.adopt, compare)
+        return bring_together(host.registered(name), versions, place, adopt, compare)
 
     def adopt(self, held: Held) -> Version:
         """Commit what MLflow holds, and of whose metadata only tags tell.
@@ -189,7 +201,22 @@ class Versions(Files):
         """
         wanted = self.required(held.name) if held.name else {}
         declared = {key: text for key, text in held.tags.items() if key in wanted}
-        return self._adopt(held, Told(metadata=declared))
+        version = self._kept(held, Told(metadata=declared))
+        self._tag(held, version)
+        return version
+
+    def delete(self, path: str) -> tuple[str, ...]:
+        """Remove everything at and below *path* but what is sealed.
+
+        Returns:
+            The sealed paths because of which something was kept; each refusal is logged.
+        """
+        kept = super().delete(path)
+        for sealed in kept:
+            digest = (self._seals.get(sealed) or {}).get("digest")
+            subject = Subject("path", sealed, Digest.parse(digest) if digest else None)
+            self.audit.note(Action.DELETE_REFUSED, subject, user(), before={"asked": path})
+        return kept
 
     def require(self, name: str, keys: Mapping[str, Mapping[str, str]]) -> None:
         """Declare which metadata every version of the registered model *name* must have.
@@ -204,20 +231,12 @@ class Versions(Files):
         """
         wanted = {str(key): dict(want) for key, want in keys.items()}
         missing(wanted, {})  # refuses unknown types
-        self._host().tag_model(name, {REQUIRED_TAG: _spelled(wanted)})
+        self._host().tag_model(name, {REQUIRED_TAG: spelled(wanted)})
 
     def required(self, name: str) -> dict[str, Any]:
         """Which metadata every version of the registered model *name* must have."""
         said = self._host().model_tags(name).get(REQUIRED_TAG)
-        if not said:
-            return {}
-        try:
-            return dict(read_json(said.encode()))
-        except (TypeError, ValueError) as cause:
-            raise InvalidInputError(
-                f"the tag {REQUIRED_TAG} of {name} is no JSON object ({cause}): declare anew what "
-                "it requires, with vault.require"
-            ) from cause
+        return parsed(said, name) if said else {}
 
     def lacking(self, name: str, metadata: Mapping[str, Any]) -> Sequence[str]:
         """Say what *metadata* lacks of what the registered model *name* requires."""
@@ -229,34 +248,31 @@ class Versions(Files):
         Raises:
             InvalidInputError: It lies elsewhere.
         """
-        parts = urlsplit(location)
-        if parts.scheme == _PROXIED:
-            return layout.check_path(unquote(parts.path).strip("/"))
-        if parts.scheme in {"http", "https"} and _BY_HTTP in parts.path:
-            return layout.check_path(unquote(parts.path.partition(_BY_HTTP)[2]).strip("/"))
-        here = Address.parse(self.uri)
-        try:
-            address = Address.parse(location)
-        except InvalidInputError:
-            address = None
-        if address is None or here not in (address, *address.parents()):
-            raise InvalidInputError(
-                f"{location} lies outside this vault, {self.uri}: it is not held. Log the model "
-                "to an artifact location in the vault to commit it"
-            )
-        return layout.check_path(address.path[len(here.path) :].strip("/"))
+        return path_in(self.uri, location)
 
-    def _adopt(self, held: Held, told: Told) -> Version:
-        """Commit what MLflow holds, unless that was done as told, and tag it."""
+    def _kept(self, held: Held, told: Told) -> Version:
+        """Commit what MLflow holds, unless that was done as told."""
         path = self.place(held.location)
         version = self._committed(path, held, told)
         if version is None:
-            facts = self._host().facts(held, self._artifact(path))
+            facts = self._host().facts(held, small_files(self._reader, path))
             told = Told(told.parents, told.metadata, facts)
-            version = self._committer.commit(path, held, told)
-        if held.number and held.digest != str(version.digest):
-            self._host().tag(held, {DIGEST_TAG: str(version.digest)})
+            version = self._committer.commit(path, held, told, self._note)
         return version
+
+    def _note(self, version: Version) -> None:
+        """Log that *version* is being committed."""
+        after = {"number": version.number or None, "commit": version.id}
+        self.audit.note(Action.COMMIT, subject_of(version), version.author, after=after)
+
+    def _tag(self, held: Held, version: Version) -> None:
+        """Let the registry say what the vault holds, if it lets us: the version is made."""
+        if not held.number or held.digest == str(version.digest):
+            return
+        try:
+            self._host().tag(held, {DIGEST_TAG: str(version.digest)})
+        except PermissionDeniedError as cause:
+            _log.warning("%s is committed, but its tag is not set: %s", version.label, cause)
 
     def _committed(self, path: str, held: Held, told: Told) -> Version | None:
         seal = self._seals.get(path)
@@ -268,18 +284,9 @@ class Versions(Files):
         says_less = told.metadata in ({}, version.metadata)
         return version if says_less and told.parents in ((), version.parents) else None
 
-    def _artifact(self, path: str) -> Callable[[str], bytes | None]:
-        def read(name: str) -> bytes | None:
-            try:
-                entry = self._reader.entry(layout.join(path, name))
-                if entry.size > _SMALL:
-                    return None
-                return b"".join(self._reader.whole(entry))
-            except (NotFoundError, CorruptionError, InvalidInputError):
-                return None
 
-        return read
-
-
-def _spelled(wanted: Mapping[str, Any]) -> str:
-    return json.dumps(wanted, sort_keys=True)
+def _is_same(one: Held, held: Held, host: Host) -> bool:
+    """Whether a model version is of the files that *held* is."""
+    if one.model_id and held.model_id:
+        return one.model_id == held.model_id
+    return host.located(one).location == held.location

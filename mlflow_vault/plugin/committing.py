@@ -52,8 +52,9 @@ def on_registered(version: ModelVersion, store_uri: str) -> None:
 
 def _real(location: str) -> str:
     """Return where the server keeps what clients know by a proxied location."""
-    parts = urlsplit(location)
+    parts = urlsplit(location, allow_fragments=False)
     if parts.scheme != _PROXIED:
         return location
     destination: Any = os.environ.get(DESTINATION_VARIABLE, "")
-    return f"{destination.rstrip('/')}/{parts.path.strip('/')}"
+    path = parts.path.strip("/").replace("#", "%23")  # an address has no fragment
+    return f"{destination.rstrip('/')}/{path}"

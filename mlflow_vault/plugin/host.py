@@ -6,8 +6,6 @@ What MLflow answers is translated into our errors here, and nowhere else.
 
 from __future__ import annotations
 
-import logging
-import re
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -19,25 +17,29 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.tracking import MlflowClient
 
-from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError
+from mlflow_vault.errors import (
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    StorageError,
+    VaultError,
+)
 from mlflow_vault.govern.host import Held
 from mlflow_vault.plugin.capturing.facts import facts_of
+from mlflow_vault.plugin.capturing.masking import masked
+from mlflow_vault.plugin.registered import LOGGED, filter_for, held_of, is_prompt, paged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mlflow.entities.model_registry import ModelVersion
 
-_PROMPT: Final = "mlflow.prompt.is_prompt"
 _MODEL_FILE: Final = "MLmodel"
-_LOGGED: Final = re.compile(r"m-[0-9a-f]{32}")
 _DEFAULT: Final = "0"  # MLflow's default experiment
-_PAGE: Final = 1000  # models, or versions, asked for at once
 _MISSING: Final = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _THERE: Final = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
+_DENIED: Final = "PERMISSION_DENIED"
 _WRONG: Final = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
-
-_logger = logging.getLogger(__name__)
 
 
 class MlflowHost:
@@ -84,21 +86,33 @@ class MlflowHost:
         return Held(reference, reference)
 
     def registered(self, name: str = "") -> Iterator[Held]:
-        """Yield every model version, prompts excluded; of one model if *name* is given."""
-        quoted = name.replace("'", "''")
-        wanted = f"name = '{quoted}'" if name else None
+        """Yield every model version, prompts excluded; of one model if *name* is given.
+
+        It takes two requests for each thousand; what takes one for each version, `located` asks.
+        """
+        wanted = filter_for(name) if name else None
         client = self._client
         with self._translated(name or "the registry"):
             # A search for versions leaves their aliases out.
-            models = _paged(client.search_registered_models, wanted, ["name ASC"])
+            models = paged(client.search_registered_models, wanted, ["name ASC"])
             aliases = {str(model.name): model.aliases for model in models if model.aliases}
             order = ["name ASC", "version_number ASC"]
-            for version in _paged(client.search_model_versions, wanted, order):
-                if not is_prompt(version.tags):
-                    held = self.held(version)
+            for version in paged(client.search_model_versions, wanted, order):
+                if name in ("", version.name) and not is_prompt(version.tags):
+                    held = held_of(version)
                     pointing = aliases.get(held.name, {}).items()
                     names = sorted(alias for alias, to in pointing if int(to) == held.number)
                     yield replace(held, aliases=tuple(names))
+
+    def located(self, held: Held) -> Held:
+        """Return what `registered` yielded with the location of its files, and its experiment."""
+        location = held.location
+        if urlsplit(location).scheme == "models":  # a logged model, or a copy of another's version
+            with self._translated(held.uri):
+                found = self._client.get_model_version_download_uri(held.name, str(held.number))
+                location = str(found)
+        experiment = held.experiment_id or self._experiment_of(held.model_id, held.run_id)
+        return replace(held, location=location, experiment_id=experiment)
 
     def register(self, name: str, held: Held) -> Held:
         """Make a model version of *held*, and the registered model if there is none."""
@@ -144,28 +158,8 @@ class MlflowHost:
             return facts_of(self._client, held, artifact)
 
     def held(self, version: ModelVersion) -> Held:
-        """Say in our words what a model version of MLflow's is."""
-        location, model_id = str(version.source or ""), str(version.model_id or "")
-        source = urlsplit(location)
-        if source.scheme == "models":  # a logged model, or a copy of another model's version
-            model_id = model_id or _logged_in(source.path)
-            location = str(
-                self._client.get_model_version_download_uri(version.name, str(version.version))
-            )
-        return Held(
-            uri=f"models:/{version.name}/{version.version}",
-            location=location,
-            name=str(version.name),
-            number=int(version.version),
-            model_id=model_id,
-            run_id=str(version.run_id or ""),
-            experiment_id=self._experiment_of(model_id, str(version.run_id or "")),
-            digest=str(version.tags.get("mlflow_vault.digest", "")),
-            created=int(version.creation_timestamp or 0),
-            author=str(version.user_id or ""),
-            aliases=tuple(map(str, version.aliases or ())),
-            tags={str(key): str(text) for key, text in version.tags.items()},
-        )
+        """Say in our words what a model version of MLflow's is, and where its files are."""
+        return self.located(held_of(version))
 
     @property
     def _client(self) -> MlflowClient:
@@ -174,7 +168,7 @@ class MlflowHost:
     def _of_model(self, reference: str) -> Held:
         client = self._client
         parsed = _parse_model_uri(reference)
-        if _LOGGED.fullmatch(str(parsed.model_id or parsed.name or "")):
+        if LOGGED.fullmatch(str(parsed.model_id or parsed.name or "")):
             model_id = str(parsed.model_id or parsed.name)
             model = client.get_logged_model(model_id)
             return Held(
@@ -201,11 +195,12 @@ class MlflowHost:
                 f"{reference}: no model of that name has versions in {self.uri}; give "
                 f"models:/{name}/<number> if it has"
             )
-        return newest
+        return self.located(newest)
 
     def _of_run(self, reference: str) -> Held:
         client = self._client
-        run_id, _, path = urlsplit(reference).path.lstrip("/").partition("/")
+        path = urlsplit(reference, allow_fragments=False).path.lstrip("/")
+        run_id, _, path = path.partition("/")
         run = client.get_run(run_id)
         root = str(run.info.artifact_uri)
         listed = get_artifact_repository(root).list_artifacts(path or None)
@@ -245,31 +240,18 @@ class MlflowHost:
     def _translated(self, what: str) -> Iterator[None]:
         try:
             yield
+        except VaultError:
+            raise
         except MlflowException as error:
-            said = f"MLflow at {self.uri}, asked for {what}: {error.message}"
+            # What failed may name a URL, and that may hold a password.
+            said = masked(f"MLflow at {self.uri}, asked for {what}: {error.message}")
             if error.error_code in _MISSING:
                 raise NotFoundError(said) from error
             if error.error_code in _WRONG:
                 raise InvalidInputError(said) from error
+            if error.error_code == _DENIED:
+                raise PermissionDeniedError(said) from error
             raise StorageError(said) from error
-
-
-def is_prompt(tags: Mapping[str, str]) -> bool:
-    """Whether a registered model, or a version of one, is a prompt of MLflow's."""
-    return str(tags.get(_PROMPT, "")).lower() == "true"
-
-
-def _paged(search: Callable[..., Any], wanted: str | None, order: list[str]) -> Iterator[Any]:
-    """Yield what is found on all pages of a *search*."""
-    token = None
-    while True:
-        page = search(wanted, max_results=_PAGE, order_by=order, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _logged_in(path: str) -> str:
-    name = path.strip("/").partition("/")[0]
-    return name if _LOGGED.fullmatch(name) else ""
+        except Exception as error:  # its databases and its stores of artifacts raise their own
+            said = masked(f"MLflow at {self.uri}, asked for {what}, failed: {error!r}")
+            raise StorageError(said) from error

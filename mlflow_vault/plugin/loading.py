@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_folder(folder: Path, **options: Any) -> Any:
-    """Load the model in *folder* as `mlflow.pyfunc.load_model` does.
+    """Load the model in *folder* as `mlflow.pyfunc.load_model` does; *folder* goes with it.
 
     Some flavors read on after loading, so the folder stays until the model is no longer used.
     """

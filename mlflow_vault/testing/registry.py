@@ -69,6 +69,10 @@ class Registry:
             if not name or model == name:
                 yield from [held for _, held in sorted(numbers.items())]
 
+    def located(self, held: Held) -> Held:
+        """Return what `registered` yielded, of which all is known."""
+        return held
+
     def register(self, name: str, held: Held) -> Held:
         """Make a model version of *held*."""
         numbers = self._models.setdefault(name, {})

@@ -138,3 +138,55 @@ def test_nothing_is_left_of_what_was_given_up(logged: dict[str, bytes]) -> None:
             break
         assert not list(store.list(layout.NAMES))
     assert at > 3
+
+
+@pytest.mark.parametrize("moment", range(1, 9))
+def test_a_seal_that_another_went_by(logged: dict[str, bytes], moment: int) -> None:
+    """Of two commits with a write between them one may die whenever it likes: the seal holds."""
+    store = store_of(logged)
+    asked = count(1)
+    sealed_at = 0
+
+    def interfere() -> None:
+        nonlocal sealed_at
+        now = next(asked)
+        if not sealed_at and any(found.key for found in store.list(layout.SEALS)):
+            sealed_at = now
+            _commit(_open(store))  # goes by the seal that is there
+        if sealed_at and now == sealed_at + moment:
+            raise Killed
+
+    class Early(SlowStore):
+        """Slips a write in just before the seal is put."""
+
+        def create(self, key: str, body: bytes | bytearray | memoryview) -> str:
+            if key.startswith(layout.SEALS):
+                write(_open(store), f"{ROOT}/MLmodel", b"slipped in")
+            return super().create(key, body)
+
+    with suppress(Killed, VaultError):
+        _commit(_open(Early(store, interfere)))
+
+    vault = _open(store)
+    version = vault.versions("fraud")[-1]
+    assert sealed_at
+    assert vault.verify(str(version.digest)).is_whole
+    assert vault.version(f"mlflow-artifacts:/{ROOT}").digest == version.digest
+    with pytest.raises(SealedError):
+        write(vault, f"{ROOT}/MLmodel", b"other")
+
+
+def test_no_version_without_its_entry(logged: dict[str, bytes]) -> None:
+    """Wherever a commit dies, what is a version is in the audit log."""
+    for at in count(1):
+        store = store_of(logged)
+        faulty = FaultyStore(store, [Fault(FaultKind.KILL_BEFORE, at)])
+        with suppress(Killed):
+            _commit(_open(faulty))
+        vault = _open(store)
+        logged_digests = {entry.subject.digest for entry in vault.audit.search()}
+        assert {version.digest for version in vault.versions("fraud")} <= logged_digests
+        assert vault.audit.verify().is_whole
+        if not faulty.struck:
+            break
+    assert logged_digests

@@ -10,7 +10,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mlflow_vault.decide.lineage.elements import Kind
 from mlflow_vault.errors import InvalidInputError, NotFoundError, UntrustedError
+from mlflow_vault.format import layout
 from mlflow_vault.format.version import Version
 from mlflow_vault.govern.host import Held
 from mlflow_vault.govern.knowledge import milliseconds
@@ -120,9 +122,32 @@ def test_origin_and_lineage(told: Vault) -> None:
 
     assert {node.label for node in origin.runs} == {"run-1", "run-2"}
     assert len(origin.datasets) == 2
-    assert {node.label for node in graph.of_kind("version")} == {"fraud/1", "fraud/2"}
+    assert {node.label for node in graph.of_kind(Kind.VERSION)} == {"fraud/1", "fraud/2"}
     assert "champion" in told.lineage("fraud@champion").to_mermaid()
     assert told.timeline("fraud")
+
+
+def test_lineage_of_an_earlier_commit(told: Vault) -> None:
+    """A version that was committed again, with more told of it, is still in the lineage."""
+    first = told.version("fraud/1")
+    told.commit("models:/fraud/1", metadata={"owner": "risk"})
+
+    assert told.origin(first).node.label == "fraud/1"
+    assert {node.label for node in told.impact(first).versions} >= {"fraud/2"}
+
+
+def test_damaged_record(told: Vault, registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    """A record that is damaged costs its own version, which sync tells, and a warning."""
+    second = told.version("fraud/2")
+    key = layout.record_key(second.digest, second.id)
+    told.store.put(key, b"damaged")
+
+    labels = {node.label for node in told.lineage().of_kind(Kind.VERSION) if node.held}
+    assert labels == {"fraud/1", "fraud/3"}
+    assert key in caplog.text
+    synced = told.sync()
+    assert (len(synced.known), len(synced.failed)) == (2, 1)
+    assert len(list(registry.registered("fraud"))) == 3
 
 
 def test_as_of(told: Vault) -> None:
@@ -210,7 +235,7 @@ def test_what_lies_elsewhere(told: Vault, registry: Registry) -> None:
     registry.register("elsewhere", Held("s3://b/x", "s3://b/x"))
     write(told, "9/plain/artifacts/file", b"plain")
 
-    nodes = {node.label: node.held for node in told.lineage().of_kind("version")}
+    nodes = {node.label: node.held for node in told.lineage().of_kind(Kind.VERSION)}
     assert nodes == {"fraud/1": True, "fraud/2": True, "fraud/3": True, "elsewhere/1": False}
 
 
@@ -226,3 +251,21 @@ def test_index_that_is_lost(told: Vault, tmp_path: Path, monkeypatch: pytest.Mon
     for each in file.parent.iterdir():
         each.unlink()
     assert [row["label"] for row in told.search_versions().rows()] == labels
+
+
+def test_audit(told: Vault, tmp_path: Path) -> None:
+    """Commits, signatures and refused deletes are in the audit log; what is known is not added."""
+    version = told.version("fraud/1")
+    told.commit("models:/fraud/1")
+    told.delete(version.origin.path)
+    key, _ = _keys(tmp_path, "ours")
+    told.sign(version, key)
+
+    entries = list(told.audit.search())
+    assert [entry.action for entry in entries] == [
+        "commit", "commit", "commit", "delete_refused", "sign",
+    ]  # fmt: skip
+    assert {entry.subject.digest for entry in entries[3:]} == {version.digest}
+    assert entries[0].after == {"number": 1, "commit": version.id}
+    assert told.audit.verify().is_whole
+    assert sorted(told.audit.at(datetime.now(UTC)).models["fraud"].versions) == [1, 2, 3]

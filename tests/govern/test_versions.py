@@ -289,8 +289,8 @@ def test_disagreement(
 def test_checkout(vault: Vault, log: Log, tmp_path: Path) -> None:
     """A version comes back whole after its path and all of MLflow's knowledge are gone."""
     version = vault.commit(log(1, FILES), name="fraud")
-    for found in vault.store.list(layout.SEALS):
-        vault.store.delete(found.key)
+    for seal in vault.store.list(layout.SEALS):
+        vault.store.delete(seal.key)
     vault.delete("1")
 
     vault.checkout(version.digest, tmp_path / "out")
