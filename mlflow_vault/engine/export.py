@@ -87,6 +87,8 @@ def _make_way(destination: Path, target: Path, written: int) -> str:
 
     A link there is not followed: it may lead anywhere.
     """
+    if not target.is_relative_to(destination):  # Windows takes a component "C:" for a disk
+        return "its path leads out of the destination here; export it on another system"
     inner = target.relative_to(destination).parents
     if any((destination / folder).is_symlink() for folder in inner if folder.name):
         return "a link in the destination leads elsewhere; remove it and export again"
