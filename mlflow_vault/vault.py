@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_vault.engine.identity import identity_of, make_identity
 from mlflow_vault.engine.tree import Item
 from mlflow_vault.engine.world import World
-from mlflow_vault.errors import NotFoundError, PermissionDeniedError
+from mlflow_vault.errors import NotFoundError, PermissionDeniedError, UntrustedError
 from mlflow_vault.format import layout
 from mlflow_vault.format.log import Action
 from mlflow_vault.govern.audit.audit import subject_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mlflow_vault.decide.policy import Policy
+    from mlflow_vault.decide.policy.verdict import Verdict as PolicyVerdict
     from mlflow_vault.format.version import Version
     from mlflow_vault.govern.references import Reference
     from mlflow_vault.govern.signing.bundle import Signature
@@ -189,6 +191,42 @@ class Vault(Knowledge):
         if require_signature is not None:
             self.require_signature(version, require_signature)
         return super().checkout(version, destination, progress=progress)
+
+    def judge(
+        self,
+        reference: Reference,
+        policy: Policy,
+        *,
+        baseline: Reference = "",
+        trust: Trust | None = None,
+    ) -> PolicyVerdict:
+        """Say whether a version fulfils a policy as things are; nothing is moved or stored.
+
+        Its bytes are read and verified.  Approvals, evidence and how long it stood in a stage are
+        not kept yet, so what needs them waits or denies.
+
+        Args:
+            reference: The candidate.
+            policy: `govern.policies.check("policy.yaml")`.
+            baseline: What it is compared with, if it is not what the policy says.
+            trust: Who may have signed it.
+
+        Raises:
+            NotFoundError: There is no such version.
+        """
+        from mlflow_vault.decide.policy.evidence import Finding  # noqa: PLC0415 - few ask
+        from mlflow_vault.govern.policies.judging import judge_version  # noqa: PLC0415 - few ask
+
+        version = self.version(reference)
+        signed = Finding(None, "nobody said whose signatures count")
+        if trust is not None:
+            try:
+                verdicts = self.require_signature(version, trust)
+            except UntrustedError as error:
+                signed = Finding(holds=False, reason=str(error))
+            else:
+                signed = Finding(holds=True, reason="; ".join(map(str, verdicts)))
+        return judge_version(self, version, policy, baseline, signed)
 
     def bom(self, reference: Reference) -> dict[str, Any]:
         """Return a version's CycloneDX 1.6 bill of materials: files, data, packages, metrics."""

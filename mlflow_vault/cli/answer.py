@@ -23,11 +23,13 @@ class Answer:
         values: The JSON object.
         lines: The same for people.
         is_good: False if damage was found; the exit code is then 1.
+        code: Another exit code, where one says more.
     """
 
     values: dict[str, Any]
     lines: list[str] = field(default_factory=list)
     is_good: bool = True
+    code: int | None = None
 
 
 def size_text(size: float) -> str:

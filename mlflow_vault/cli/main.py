@@ -3,6 +3,7 @@
     0    fine
     1    damage was found, or the operation failed
     2    wrong usage or bad input
+    3    a verdict that waits for people or time
     130  interrupted; as shells say it, also 141 when whoever read the output went away, 143 when
          told to stop
 
@@ -93,6 +94,8 @@ def _run(arguments: Namespace) -> int:
         for line in answer.lines:
             print(line)
     sys.stdout.flush()
+    if answer.code is not None:
+        return answer.code
     return FINE if answer.is_good else FAILED
 
 

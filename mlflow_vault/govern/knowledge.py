@@ -109,6 +109,13 @@ class Knowledge(Versions):
         """Say what happened to the registered model *name*, in order."""
         return timeline(self._graph(as_of), name)
 
+    def held(self, reference: str) -> Held | None:
+        """What MLflow says of a reference now; None if it says nothing."""
+        try:
+            return self._host().resolve(reference)
+        except NotFoundError:
+            return None
+
     def search_versions(
         self,
         filter_string: str = "",

@@ -149,3 +149,38 @@ def test_metadata_without_a_value(pair: str) -> None:
     """Metadata is KEY=VALUE."""
     with pytest.raises(SystemExit, match="2"):
         main(("commit", "models:/credit/1", "--metadata", pair))
+
+
+POLICY = """
+apiVersion: mlflow-vault/v1
+kind: PromotionPolicy
+metadata: {name: credit, models: ["credit*"]}
+transition: {to: staging}
+metrics:
+  f1: {threshold: LIMIT, greater_is_better: true}
+examples:
+  - name: good
+    given: {candidate: {metrics: {f1: 0.99}}}
+    expect: passed
+  - name: bad
+    given: {candidate: {metrics: {f1: .nan}}}
+    expect: denied
+"""
+
+
+def test_policies(story: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A policy is checked, tried with its own examples, and a version judged by it."""
+    lax, strict, wrong = (tmp_path / f"{name}.yaml" for name in ("lax", "strict", "wrong"))
+    lax.write_text(POLICY.replace("LIMIT", "0.5"))
+    strict.write_text(POLICY.replace("LIMIT", "0.95"))
+    wrong.write_text(POLICY.replace("metrics:\n  f1", "metrcs:\n  f1").replace("LIMIT", "1"))
+    digest = json.loads(_asked(capsys, "commit", story[1], "--name", "credit", "--json"))["digest"]
+
+    assert "credit is a policy: b3:" in _asked(capsys, "policy", "check", str(lax))
+    assert "2 examples, 0 failed" in _asked(capsys, "policy", "test", str(lax))
+    assert "passed" in _asked(capsys, "policy", "judge", str(lax), f"b3:{digest}")
+    assert main(("policy", "judge", str(strict), f"b3:{digest}")) == 1
+    assert "f1" in capsys.readouterr().out
+    assert main(("policy", "check", str(wrong))) == 2
+    assert "metrics" in capsys.readouterr().err
+    assert json.loads(_asked(capsys, "policy", "schema"))["title"]
