@@ -65,10 +65,6 @@ def repository(order: dict[str, Any]) -> Any:
 
     if "vault" in order["uri"]:
         from mlflow_vault import vault  # noqa: F401, PLC0415 - the engine, which it loads late
-        from mlflow_vault.format.coding.kernels import choice  # noqa: PLC0415
-
-        if order.get("kernels") == "fast":
-            choice.kernels()
     if "s3:" in order["uri"]:
         import boto3  # noqa: F401, PLC0415 - MLflow's own needs it
         import obstore  # noqa: F401, PLC0415 - and the vault this
