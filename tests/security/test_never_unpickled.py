@@ -31,7 +31,12 @@ FOLDER: Final = f"7/{'0' * 32}/artifacts"
 LOADERS: Final = frozenset(
     {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "jsonpickle"}
     | {"joblib", "torch", "keras", "tensorflow", "jax", "skops", "xgboost", "lightgbm"}
-    | {"catboost", "onnx", "onnxruntime", "h5py", "tensorstore", "yaml"}
+    | {"catboost", "onnx", "onnxruntime", "h5py", "tensorstore"}
+)
+# Of YAML only what makes plain values, or writes them.
+SAFE_YAML: Final = frozenset(
+    {"SafeLoader", "SafeDumper", "dump", "load", "YAMLError", "MarkedYAMLError", "AliasEvent"}
+    | {"Node", "ScalarNode", "MappingNode", "SequenceNode"}
 )
 RUNNERS: Final = frozenset({"eval", "exec", "compile", "__import__", "execfile"})
 # The demo trains models of its own making and logs them; it loads none.
@@ -149,6 +154,33 @@ def test_no_loader_is_imported() -> None:
 
     assert len(found) > 50
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_yaml_is_safe() -> None:
+    """What reads YAML makes plain values of it: no tag of a file names what is called."""
+    used: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        names = {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "yaml"
+        }
+        imported = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "yaml"
+            for alias in node.names
+        }
+        if names | imported:
+            used[str(path)] = (names | imported) - SAFE_YAML
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "yaml.load":
+                assert [ast.unparse(one.value) for one in node.keywords] == ["yaml.SafeLoader"]
+    assert used
+    assert not any(used.values()), used
 
 
 def test_nothing_runs_text() -> None:
