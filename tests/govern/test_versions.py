@@ -518,3 +518,13 @@ def test_facts_of_any_kind(vault: Vault, registry: Registry, log: Log) -> None:
     assert vault.search_versions("name = 'fraud'").rows()[0]["label"] == "fraud/1"
     assert "fraud/1" in "\n".join(vault.lineage("fraud/1").lines())
     assert vault.diff(version, version).is_empty
+
+
+def test_files_of_another_digest(vault: Vault, log: Log) -> None:
+    """A record whose files do not make its digest is damaged: nobody is shown other files."""
+    version = vault.commit(log(1, FILES), name="fraud")
+    other = vault.commit(log(2, {"MLmodel": b"2"}), name="fraud")
+    body = {**version.to_dict(), "files": other.to_dict()["files"]}
+
+    with pytest.raises(CorruptionError, match="do not make its digest"):
+        Version.from_bytes(frame_json(Kind.VERSION, body), "k")
