@@ -82,7 +82,7 @@ def test_requests(url: str, address: Address, settings: Settings) -> None:
         vault.delete("1")
 
         assert proxy.counts.total() == counting.total
-        assert counting.total < 60
+        assert counting.total < 64
 
 
 def test_conditional(url: str, address: Address, settings: Settings) -> None:
