@@ -24,6 +24,7 @@ from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.record import Kind, frame_json, unframe_json
 from mlflow_vault.format.version import File, Version, digest_of
 from mlflow_vault.govern.host import DIGEST_TAG, Held
+from mlflow_vault.govern.records import file_of
 from mlflow_vault.testing.vaults import objects, read, write
 
 if TYPE_CHECKING:
@@ -528,3 +529,20 @@ def test_files_of_another_digest(vault: Vault, log: Log) -> None:
 
     with pytest.raises(CorruptionError, match="do not make its digest"):
         Version.from_bytes(frame_json(Kind.VERSION, body), "k")
+
+
+def test_sha256_of_other_bytes(vault: Vault, log: Log) -> None:
+    """A forged record may name another SHA-256, which signatures are over: verifying compares."""
+    version = vault.commit(log(1, FILES), name="fraud")
+    entries = vault.entries(version)
+    entries["MLmodel"] = replace(entries["MLmodel"], sha256=bytes(32))
+    commit = "f" * 32
+    content = vault._records.content(entries.values(), version.digest, commit)
+    vault.store.put_many(content.items())
+    files = tuple(sorted(file_of(entry) for entry in entries.values()))
+    vault._records.put(replace(version, id=commit, content=commit, files=files))
+
+    (damage,) = vault.verify(str(version.digest)).damaged
+
+    assert damage.path == "MLmodel"
+    assert "SHA-256" in damage.reason
