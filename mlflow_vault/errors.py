@@ -9,6 +9,8 @@ The tree::
     ├── SealedError                             the path no longer changes; log elsewhere
     ├── SourceChangedError (OSError)            the file moved while it was read; log again
     ├── CorruptionError                         restore from a good copy
+    ├── DeniedError                             a policy or a role does not allow it: see why
+    │   └── WaitingError                        not yet: approvals or time are missing
     ├── UntrustedError                          no signature holds: sign it, or trust its key
     ├── UnsupportedError                        a newer or different vault: upgrade
     └── StorageError       (OSError)            the store failed; often transient
@@ -18,6 +20,8 @@ A message says what happened, where, and what to do next.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class VaultError(Exception):
@@ -60,6 +64,22 @@ class CorruptionError(VaultError):
             f"{key} is damaged: {reason}. Nothing was written. Restore this object from a replica."
         )
         self.key, self.reason = key, reason
+
+
+class DeniedError(VaultError):
+    """A policy, or a role that somebody lacks, does not allow it; nothing was moved.
+
+    Attributes:
+        verdicts: What each policy said, rule by rule; empty where it is a role that is lacking.
+    """
+
+    def __init__(self, message: str, verdicts: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
+
+
+class WaitingError(DeniedError):
+    """Nothing is broken, but people or time are missing: approve it, or wait."""
 
 
 class UntrustedError(VaultError):

@@ -10,6 +10,7 @@
     versions/records/          versions, by digest
     versions/content/          their entries
     versions/names/            which there are of a registered model
+    policies/, decisions/, statements/, factors/    see `governed_layout`
     log/<sequence>             what was done, and by whom; written once
     log/tile/...               hashes over the log, as C2SP lays them out
     log/checkpoints/<number>   signed heads of the log; written once
@@ -224,15 +225,7 @@ def name_prefix(name: str) -> str:
     Raises:
         InvalidInputError: *name* is too long, or no text.
     """
-    try:
-        spelled = escape(name)
-    except UnicodeEncodeError as cause:
-        raise InvalidInputError(f"the name {name!r} is no text: {cause.reason}") from cause
-    if len(spelled) > _LONGEST_NAME:
-        raise InvalidInputError(
-            f"the name {name[:40]!r}... is too long for a vault: register it by a shorter one"
-        )
-    return f"{NAMES}{spelled}{MARK}/"
+    return f"{NAMES}{spelled_name(name)}/"
 
 
 def named_record(key: str) -> tuple[int, str]:
@@ -245,6 +238,23 @@ def named_record(key: str) -> tuple[int, str]:
     if not key.startswith(NAMES) or found is None:
         raise InvalidInputError(f"{key} is not the key of a version's name")
     return int(found[1]), record_key(Digest(bytes.fromhex(found[2])), found[3])
+
+
+def spelled_name(name: str) -> str:
+    """Spell the name of a model or a policy as one component of a key.
+
+    Raises:
+        InvalidInputError: It is too long, or no text.
+    """
+    try:
+        spelled = escape(name)
+    except UnicodeEncodeError as cause:
+        raise InvalidInputError(f"the name {name!r} is no text: {cause.reason}") from cause
+    if len(spelled) > _LONGEST_NAME:
+        raise InvalidInputError(
+            f"the name {name[:40]!r}... is too long for a vault: register it by a shorter one"
+        )
+    return f"{spelled}{MARK}"
 
 
 def log_key(sequence: int) -> str:
