@@ -1,11 +1,15 @@
-"""Chunks that were decoded before, kept plain on the local disk.
+"""Chunks that were needed before, kept on the local disk.
 
 For vaults behind a network.  A chunk's name says what it holds, so there is nothing to invalidate,
 nothing that a stranger's vault could plant in another's, and one folder serves all vaults and
 processes.  Loading version 5 where version 4 was loaded fetches what differs only: the anchors of
 both are here.
 
-    <folder>/7f/7f3a...      the plain bytes of b3:7f3a...
+    <folder>/7f/7f3a...      the plain bytes of b3:7f3a..., an anchor, or
+                             a delta as it is stored, named by what it decodes to and against what
+
+Writing is what a cache costs, some 2 ms of CPU for a MiB.  Anchors are needed by many versions, so
+they are kept plain; the delta of one version is smaller than what it decodes to.
 
 Each file appears by a rename; one that a kill or a disk cut short has another digest than its
 name, is a miss, and is removed.  Nothing here is ever needed: whatever fails, the store is asked.
@@ -23,11 +27,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mlflow_vault.config import MIB
-from mlflow_vault.format.digest import Digest
+from mlflow_vault.config import KIB, LARGEST_CHUNK, MIB
+from mlflow_vault.format.digest import SIZE, Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ FOLDER_VARIABLE: Final = "MLFLOW_VAULT_CACHE"
 LIMIT_VARIABLE: Final = "MLFLOW_VAULT_CACHE_LIMIT"
 DEFAULT_LIMIT: Final = 10 * 1024 * MIB
 _SWEEP: Final = 256 * MIB  # bytes that one process adds before it looks at the folder's size again
+_LARGEST: Final = LARGEST_CHUNK + KIB  # bytes of a payload, its digest included
 _CHUNKS: Final = 2  # letters of a folder of chunks; others, such as the index's, are not ours
 _ROOM: Final = 0.9  # of the limit that a sweep leaves
 _FRESH: Final = 600.0  # seconds within which a file that is used again is not touched again
@@ -76,24 +81,49 @@ class Cache:
 
     def get(self, digest: Digest, size: int) -> bytes | None:
         """Return the chunk *digest* of *size* bytes, None if it is not here, or not whole."""
-        path = self._path(digest)
-        try:
-            with path.open("rb") as file:
-                plain = file.read(size + 1)
-                age = time.time() - os.fstat(file.fileno()).st_mtime
-        except OSError:
-            return None
-        if Digest.of(plain) != digest:
-            with suppress(OSError):
-                path.unlink()
-            return None
-        if age > _FRESH:
-            with suppress(OSError):
-                os.utime(path)  # what is used lately stays longest
-        return plain
+        plain = self._read(digest, size)
+        if plain is None or Digest.of(plain) == digest:
+            return plain
+        self._drop(digest)
+        return None
 
     def put(self, digest: Digest, plain: bytes) -> None:
         """Keep the chunk *plain*, whose name is *digest*; where that fails it is not kept."""
+        self._write(digest, (plain,))
+
+    def recall(self, name: Digest) -> bytes | None:
+        """Return what was noted under *name*, None if it is not here, or not whole."""
+        noted = self._read(name, _LARGEST)
+        if noted is None:
+            return None
+        check, body = noted[:SIZE], noted[SIZE:]
+        if Digest.of(body).raw == check:
+            return body
+        self._drop(name)
+        return None
+
+    def note(self, name: Digest, body: bytes) -> None:
+        """Keep *body* under a *name* that is another digest; where that fails it is not kept."""
+        self._write(name, (Digest.of(body).raw, body))
+
+    def _read(self, digest: Digest, most: int) -> bytes | None:
+        path = self._path(digest)
+        try:
+            with path.open("rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                body = file.read(min(status.st_size, most + 1))
+        except OSError:
+            return None
+        if time.time() - status.st_mtime > _FRESH:
+            with suppress(OSError):
+                os.utime(path)  # what is used lately stays longest
+        return body
+
+    def _drop(self, digest: Digest) -> None:
+        with suppress(OSError):
+            self._path(digest).unlink()
+
+    def _write(self, digest: Digest, parts: Sequence[bytes]) -> None:
         path = self._path(digest)
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
         try:
@@ -102,7 +132,7 @@ class Cache:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(plain)
+                file.writelines(parts)
             os.replace(temporary, path)  # noqa: PTH105 - one word for the same call
         except OSError:
             _log.debug("cannot keep a chunk in %s", self._folder, exc_info=True)
@@ -110,7 +140,7 @@ class Cache:
                 temporary.unlink()
             return
         with self._lock:
-            self._added += len(plain)
+            self._added += sum(map(len, parts))
             due = self._added >= min(_SWEEP, self._limit // 8)
             self._added = 0 if due else self._added
         if due:

@@ -1,12 +1,15 @@
 """Rows to plain bytes: fetches payloads in few reads, decodes them, verifies every digest.
 
 Both ways use it: a reader for the chunks of a file, a writer for the bases of its deltas.  What
-the cache has is neither fetched nor decoded, and so are its bases.
+the cache has is not fetched: a chunk that is stored whole is neither decoded again.
 Memory is bounded by whoever asks: it holds what was prefetched until told to forget.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import Future
+from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mlflow_vault.config import MIB
@@ -17,7 +20,7 @@ from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.layout import pack_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Executor
 
     from mlflow_vault.engine.cache import Cache
@@ -51,11 +54,13 @@ class Payloads:
         self._readers = readers
         self._cache = cache
         self._fetched: dict[Place, bytes] = {}
+        self._recalled: set[Place] = set()  # of those fetched, what the cache had
         self._plain: dict[Digest, bytes] = {}
 
     def keep_only(self, digests: set[Digest]) -> None:
         """Let go of all but the decoded chunks named."""
         self._fetched.clear()
+        self._recalled.clear()
         self._plain = {name: plain for name, plain in self._plain.items() if name in digests}
 
     def fetch(self, rows: Iterable[Row], table: Sequence[Row]) -> None:
@@ -69,7 +74,7 @@ class Payloads:
         level = {row.digest: row for row in rows}
         while level:
             missing = self._not_cached(
-                [row for row in level.values() if row.digest not in self._plain]
+                [row for row in level.values() if row.digest not in self._plain], table
             )
             wanted |= {place_of(row) for row in missing}
             level = {
@@ -79,15 +84,24 @@ class Payloads:
             }
         self._get(wanted - self._fetched.keys())
 
-    def _not_cached(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """*rows* without those whose plain bytes the cache has, which are held from now on."""
+    def _not_cached(self, rows: Sequence[Row], table: Sequence[Row]) -> Sequence[Row]:
+        """*rows* without those stored whole that the cache has; what it has is held from now on."""
         cache = self._cache
         if cache is None:
             return rows
-        found = self._pool.map(lambda row: cache.get(row.digest, row.size), rows)
-        held = {row.digest: plain for row, plain in zip(rows, found, strict=True) if plain}
-        self._plain |= held
-        return [row for row in rows if row.digest not in held]
+
+        def look(row: Row) -> bytes | None:
+            if row.base:
+                return cache.recall(_payload_name(row, table))
+            return cache.get(row.digest, row.size)
+
+        found = list(zip(rows, self._pool.map(look, rows), strict=True))
+        plain = {row.digest: body for row, body in found if body and not row.base}
+        payloads = {place_of(row): body for row, body in found if body and row.base}
+        self._plain |= plain
+        self._fetched |= payloads
+        self._recalled |= payloads.keys()
+        return [row for row in rows if row.digest not in plain]
 
     def _get(self, wanted: Collection[Place]) -> None:
         """Read the payloads at *wanted*, joining near neighbours."""
@@ -105,47 +119,87 @@ class Payloads:
             self._fetched[place] = piece
 
     def decode_all(self, rows: Sequence[Row], table: Sequence[Row]) -> list[bytes]:
-        """Return the plain bytes of *rows*, whose bases are indexes into *table*.
+        """Return the plain bytes of *rows*, and hold them: see `begin`."""
+        plain = [decoding.result() for decoding in self.begin(rows, table)]
+        self._plain |= {row.digest: body for row, body in zip(rows, plain, strict=True)}
+        return plain
 
-        They must have been fetched.
+    def begin(self, rows: Sequence[Row], table: Sequence[Row]) -> list[Future[bytes]]:
+        """Begin to decode *rows*, whose bases are indexes into *table*; return what each will be.
 
-        Raises:
-            CorruptionError: A payload does not decode to what its digest names.
+        They must have been fetched.  A result raises `CorruptionError` where a payload does not
+        decode to what its digest names.
         """
-        levels = [{row.digest: row for row in rows}]
-        while levels[-1]:
-            coded = (row for row in levels[-1].values() if row.digest not in self._plain)
-            needed = (table[part.row] for row in coded for part in row.base)
-            levels.append({row.digest: row for row in needed})
-        for level in reversed(levels[1:]):  # the bases of bases come first
-            waiting = [row for row in level.values() if row.digest not in self._plain]
-            plain = list(self._pool.map(lambda row: self._decode(row, table), waiting))
-            self._plain |= {row.digest: body for row, body in zip(waiting, plain, strict=True)}
-        return list(self._pool.map(lambda row: self._decode(row, table), rows))
+        decoding = _Decoding(table, rows)
+        return [self._pool.submit(self._decode, row, decoding) for row in rows]
 
-    def _decode(self, row: Row, table: Sequence[Row]) -> bytes:
+    def _decode(self, row: Row, decoding: _Decoding) -> bytes:
         held = self._plain.get(row.digest)
-        if held is not None:
-            return held
-        base = None
+        return held if held is not None else decoding.once(row, self._decode_anew)
+
+    def _decode_anew(self, row: Row, decoding: _Decoding) -> bytes:
+        base: bytes | memoryview | None = None
         if row.base:
+            table = decoding.table
             parts = [
-                memoryview(self._plain[table[part.row].digest])[part.start : part.stop]
+                memoryview(self._decode(table[part.row], decoding))[part.start : part.stop]
                 for part in row.base
             ]
             base = parts[0] if len(parts) == 1 else b"".join(parts)
-        key = pack_key(row.pack)
+        place, key = place_of(row), pack_key(row.pack)
         where = f"the chunk {row.digest} at bytes {row.start} to {row.start + row.stored}"
+        payload = self._fetched[place]
         try:
-            plain = decode(row.codec, self._fetched[place_of(row)], size=row.size, base=base)
+            plain = decode(row.codec, payload, size=row.size, base=base)
         except CorruptionError as cause:
             raise CorruptionError(key, f"{where} does not decode ({cause.reason})") from cause
         found = Digest.of(plain)
         if found != row.digest:
             raise CorruptionError(key, f"{where} decodes to {found}")
-        if self._cache:
+        if self._cache and not row.base:
             self._cache.put(row.digest, plain)
+        elif self._cache and place not in self._recalled:
+            self._cache.note(_payload_name(row, decoding.table), payload)
         return plain
+
+
+class _Decoding:
+    """Decoding some rows of one table: what several of them need is decoded once, and held.
+
+    Nearly always each has a base of its own, which is let go of as soon as it was used.  Rows link
+    only to rows before them, so threads that wait for each other's never wait in a circle.
+    """
+
+    def __init__(self, table: Sequence[Row], rows: Sequence[Row]) -> None:
+        self.table = table
+        uses = Counter(row.digest for row in rows)
+        for row in closure(rows, table):
+            uses.update({table[part.row].digest for part in row.base})
+        self._shared = {digest for digest, count in uses.items() if count > 1}
+        self._found: dict[Digest, Future[bytes]] = {}
+        self._lock = Lock()
+
+    def once(self, row: Row, decode_row: Callable[[Row, _Decoding], bytes]) -> bytes:
+        """Return what *decode_row* returned for *row*, or let it be called."""
+        if row.digest not in self._shared:
+            return decode_row(row, self)
+        with self._lock:
+            found = self._found.get(row.digest)
+            mine = found is None
+            if found is None:
+                found = self._found[row.digest] = Future()
+        if mine:
+            try:
+                found.set_result(decode_row(row, self))
+            except BaseException as error:  # noqa: BLE001 - raised to all who wait, us among them
+                found.set_exception(error)
+        return found.result()
+
+
+def _payload_name(row: Row, table: Sequence[Row]) -> Digest:
+    """Name the payload of a delta for the cache: what it decodes to, and against what."""
+    bases = ((table[part.row].digest.raw, part.start, part.stop) for part in row.base)
+    return Digest.of(repr((row.digest.raw, row.codec, *bases)).encode())
 
 
 def place_of(row: Row) -> Place:

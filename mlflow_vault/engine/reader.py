@@ -27,6 +27,7 @@ from mlflow_vault.format.entry import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from mlflow_vault.engine.world import World
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _WINDOW: Final = 16 * MIB  # plain bytes decoded at once
-_AHEAD: Final = 2  # windows that are fetched while one is decoded
+_AHEAD: Final = 2  # windows that are fetched and decoded while one is given out
 _NAME: Final = 50  # characters of a name kept in its temporary's: 200 bytes of a disk's 255
 _TRIES: Final = 5  # times an entry that changes under a reader is read again
 
@@ -164,31 +165,29 @@ class Reader:
             yield piece
 
     def _decoded(self, entry: Entry, rows: Sequence[Row]) -> Iterator[bytes]:
-        """Yield the plain chunks *rows*, fetching windows ahead."""
+        """Yield the plain chunks *rows*, fetching and decoding windows ahead."""
         with (
             ThreadPoolExecutor(self._world.threads, "vault-read") as pool,
             ThreadPoolExecutor(self._world.readers, "vault-fetch") as readers,
             ThreadPoolExecutor(_AHEAD, "vault-plan") as planners,
         ):
 
-            def fetch(window: Sequence[Row]) -> Payloads:
+            def begin(window: Sequence[Row]) -> list[Future[bytes]]:
                 payloads = Payloads(self._store, pool, readers, self._world.cache)
                 payloads.fetch(window, entry.rows)
-                return payloads
+                return payloads.begin(window, entry.rows)
 
             windows = _windows(rows, entry.rows)
             coming = deque(
-                (window, planners.submit(fetch, window))
-                for window in itertools.islice(windows, _AHEAD)
+                planners.submit(begin, window) for window in itertools.islice(windows, _AHEAD)
             )
             while coming:
-                window, fetched = coming.popleft()
-                payloads = fetched.result()
+                decoding = deque(coming.popleft().result())
                 coming.extend(
-                    (following, planners.submit(fetch, following))
-                    for following in itertools.islice(windows, 1)
+                    planners.submit(begin, following) for following in itertools.islice(windows, 1)
                 )
-                yield from payloads.decode_all(window, entry.rows)
+                while decoding:
+                    yield decoding.popleft().result()
 
 
 def _write(pieces: Iterable[bytes], destination: Path, progress: Callable[[int], None]) -> None:

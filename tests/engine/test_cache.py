@@ -79,6 +79,32 @@ def test_cut_short(tmp_path: Path, size: int) -> None:
     assert files(tmp_path) == []
 
 
+def test_notes(tmp_path: Path) -> None:
+    """What is noted under another name is there, and nothing that was not noted so."""
+    cache = Cache(tmp_path)
+    name, plain = Digest.of(b"a name"), put(cache, body(1))
+    cache.note(name, BODY)
+
+    assert Cache(tmp_path).recall(name) == BODY
+    assert cache.get(name, len(BODY)) is None  # which is none of its own bytes: it goes
+    assert cache.recall(name) is None
+    assert cache.recall(plain) is None
+    assert cache.recall(Digest.of(b"another")) is None
+
+
+@pytest.mark.parametrize("harm", [b"", b"short", BODY, BODY + bytes(32), bytes(6 << 20)])
+def test_damaged_notes(tmp_path: Path, harm: bytes) -> None:
+    """A note that is not what it was is a miss, and goes."""
+    cache = Cache(tmp_path)
+    name = Digest.of(b"a name")
+    cache.note(name, BODY)
+    (path,) = files(tmp_path)
+    path.write_bytes(harm)
+
+    assert cache.recall(name) is None
+    assert files(tmp_path) == []
+
+
 def test_another_name(tmp_path: Path) -> None:
     """A chunk under another's name is a miss."""
     cache = Cache(tmp_path)

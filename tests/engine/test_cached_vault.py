@@ -82,6 +82,18 @@ def test_next_version(store: MeasuringStore, tmp_path: Path) -> None:
     assert store.fetched == 0
 
 
+def test_what_is_kept(store: MeasuringStore, tmp_path: Path) -> None:
+    """Anchors are kept plain, deltas as they are stored: writing is what a cache costs."""
+    entry = entry_of(store, path(2))
+    plain = sum(row.size for row in entry.rows if not row.base)
+    deltas = [row for row in entry.rows if row.base]
+
+    read(cached(store, tmp_path), path(2))
+
+    held = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
+    assert held == plain + sum(row.stored + 32 for row in deltas)
+
+
 def test_logging(tmp_path: Path) -> None:
     """Versions logged one after another on one machine are coded against what is here."""
     store = MeasuringStore(MemoryStore())
