@@ -44,7 +44,15 @@ class ConflictError(VaultError):
 
 
 class SealedError(VaultError):
-    """A version pins this path: it no longer changes."""
+    """A version pins this path: it no longer changes.
+
+    Attributes:
+        sealed: The path that is sealed, at or above the one that was asked for; or empty.
+    """
+
+    def __init__(self, message: str, sealed: str = "") -> None:
+        super().__init__(message)
+        self.sealed = sealed
 
 
 class SourceChangedError(VaultError, OSError):

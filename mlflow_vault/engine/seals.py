@@ -42,11 +42,13 @@ class _Look:
     Attributes:
         when: On the monotonic clock.
         sealed: How many seals this process had put.
+        noticed: Whether notices were looked at, too.
         seals: The version of each sealed path.
     """
 
     when: float
     sealed: int
+    noticed: bool
     seals: dict[str, str] = field(default_factory=dict)
 
 
@@ -58,23 +60,25 @@ class Seals:
         self._world = world
         self._looks: dict[str, _Look] = {}
 
-    def refuse(self, path: str, since: float = float("-inf")) -> None:
+    def refuse(self, path: str, since: float = float("-inf"), *, notices: bool = True) -> None:
         """Refuse to go on if *path* may not be written.
 
         Args:
             path: An artifact path.
             since: Do not go by what was asked before, on the world's monotonic clock.
+            notices: Whether to look at notices, too; not for those who begin a transaction.
 
         Raises:
             SealedError: It, or a folder above it, is sealed; the message names the version.
             StorageError: The vault is gone, or its store failed.
             UnsupportedError: The vault requires a feature that this release lacks.
         """
-        for sealed, version in self._look(layout.seal_unit(path), since).items():
+        for sealed, version in self._look(layout.seal_unit(path), since, notices=notices).items():
             if covers(sealed, path):
                 raise SealedError(
                     f"{path} belongs to {version}, which is sealed: its files no longer change. "
-                    "Log to another run or model instead."
+                    "Log to another run or model instead.",
+                    sealed,
                 )
 
     def below(self, path: str) -> dict[str, str]:
@@ -130,13 +134,14 @@ class Seals:
             self._store.put(layout.seal_key(path), _spelled(path, version, digest, commit))
             _sealed[self._store.uri] += 1
 
-    def _look(self, unit: str, since: float) -> dict[str, str]:
+    def _look(self, unit: str, since: float, *, notices: bool) -> dict[str, str]:
         now, sealed = self._world.monotonic(), _sealed[self._store.uri]
         look = self._looks.get(unit)
         if (
             look is not None
             and look.when >= max(since, now - _REMEMBERED)
             and look.sealed == sealed
+            and look.noticed >= notices
         ):
             return look.seals
         if self._store.stat(layout.VAULT) is None:
@@ -144,11 +149,12 @@ class Seals:
                 f"{self._store.uri} is no longer a vault: its {layout.VAULT} is gone. Is its disk "
                 "mounted? Nothing was written."
             )
-        look_at_notices(self._store)
+        if notices:
+            look_at_notices(self._store)
         seals = _read(self._store, unit)
         if len(self._looks) >= _MOST:
             self._looks.clear()
-        self._looks[unit] = _Look(now, sealed, seals)
+        self._looks[unit] = _Look(now, sealed, notices, seals)
         return seals
 
 

@@ -62,6 +62,7 @@ class FileCoder:
         self._payloads = Payloads(shelf.store, shelf.pool, shelf.readers)  # of the window at hand
         self._courses = [Course(tensor) for tensor in tensors]
         self._matches = [relative.match(tensors) for relative in relatives]
+        self._asked: set[bytes] = set()  # packs of which the transaction knows, or will soon
         self._shift = 0  # how far content-cut bytes lie behind those of the first relative
 
     def look_ahead(self, windows: Iterable[Sequence[Chunk]]) -> Iterator[Window]:
@@ -85,6 +86,9 @@ class FileCoder:
             if not any(digest in relative.held for relative in self._relatives)
         ]
         likely = [base for base in bases if base]
+        for pack in {row.pack for base in likely for row in base.rows} - self._asked:
+            shelf.readers.submit(shelf.transaction.may_reuse, pack)
+            self._asked.add(pack)
         return Window(chunks, digests, payloads, fetch_ahead(likely, payloads, shelf.readers))
 
     def _likely_base(self, chunk: Chunk) -> Base | None:

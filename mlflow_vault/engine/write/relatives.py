@@ -19,6 +19,7 @@ from mlflow_vault.format.chunking import MEAN_SIZES, mean_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
 
     from mlflow_vault.engine.hints import Hints
     from mlflow_vault.format.entry import Entry
@@ -83,15 +84,26 @@ def inherited_mean(relatives: Sequence[Relative], size: int) -> int:
 
 
 def remember(hints: Hints, entry: Entry, prints: Sequence[str] = ()) -> None:
-    """Note *entry* and the *prints* of its numbers where later files look for relatives.
+    """Note *entry* and the *prints* of its numbers where later files look for relatives."""
+    hints.remember_file(entry)
+    for bucket in _buckets(hints, entry):
+        hints.remember_member(bucket, entry.path, prints)
+
+
+def read_ahead(hints: Hints, entry: Entry, readers: Executor) -> None:
+    """Begin to read together what `remember` would read one after the other."""
+    for bucket in (series_buckets(entry.path)[0], *family_buckets(entry.tensors)):
+        readers.submit(hints.prints, bucket)
+
+
+def _buckets(hints: Hints, entry: Entry) -> list[str]:
+    """Where *entry* is noted.
 
     The second bucket of a series is for its first version only: later ones find it by the first.
     """
-    hints.remember_file(entry)
     exact, *loose = series_buckets(entry.path)
     begins = not hints.members(exact)
-    for bucket in (exact, *(loose if begins else ()), *family_buckets(entry.tensors)):
-        hints.remember_member(bucket, entry.path, prints)
+    return [exact, *(loose if begins else ()), *family_buckets(entry.tensors)]
 
 
 def _members(hints: Hints, bucket: str, file: Newcomer) -> list[str]:

@@ -18,6 +18,8 @@ Every line and its place were checked against all interleavings; docs/format.md,
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.errors import ConflictError, CorruptionError, NotFoundError, StorageError
@@ -79,8 +81,8 @@ class Transaction:
         self._world = world
         self.id = world.transaction_id()
         self._nonce = world.random(16).hex()
-        self._reusable: set[bytes] = set()
-        self._refused: set[bytes] = set()
+        self._asked: dict[bytes, Future[bool]] = {}
+        self._asking = Lock()
         self._intended = 0.0
         self._progress = 0
         self._uploaded: list[str] = []
@@ -97,22 +99,31 @@ class Transaction:
     def may_reuse(self, pack: bytes) -> bool:
         """Whether new entries may name *pack*, which other writes made.
 
-        It is asked for, once: a pack that was lost is not named again, so logging a file anew
-        mends what lost it.
+        It is asked for, once, by whichever thread comes first: a pack that was lost is not named
+        again, so logging a file anew mends what lost it.
         """
-        if pack in self._reusable:
-            return True
-        if pack in self._refused or pack in self._condemned:
-            return False
-        there = self._store.stat(layout.pack_key(pack)) is not None
-        (self._reusable if there else self._refused).add(pack)
-        return there
+        with self._asking:
+            asked = self._asked.get(pack)
+            mine = asked is None
+            if asked is None:
+                asked = self._asked[pack] = Future()
+        if mine:
+            try:
+                condemned = pack in self._condemned
+                there = not condemned and self._store.stat(layout.pack_key(pack)) is not None
+            except BaseException as error:
+                del self._asked[pack]  # so that another may ask again
+                asked.set_exception(error)
+                raise
+            asked.set_result(there)
+        return asked.result()
 
     def put_pack(self, pack: bytes, body: bytes | bytearray) -> None:
         """Upload a pack under its new random id."""
         self._uploaded.append(layout.pack_key(pack))
         self._store.put(layout.pack_key(pack), body)
-        self._reusable.add(pack)
+        self._asked[pack] = there = Future[bool]()
+        there.set_result(True)
         self.refresh()
 
     def refresh(self) -> None:

@@ -31,6 +31,7 @@ from mlflow_vault.engine.write.relatives import (
     Newcomer,
     find_relatives,
     inherited_mean,
+    read_ahead,
     remember,
 )
 from mlflow_vault.engine.write.transaction import Transaction
@@ -96,12 +97,13 @@ class Writer:
         small: list[tuple[str, int, bytes]] = []
         held = 0
         for file in files:
-            self._seals.refuse(layout.check_path(file.path))
+            layout.check_path(file.path)
             body, size = _inline(file)
-            if body is None:
-                self._seals.refuse(file.path, job.began)
+            if body is None:  # its transaction will look at notices
+                self._seals.refuse(file.path, job.began, notices=False)
                 large.append((file, size))
                 continue
+            self._seals.refuse(file.path)
             small.append((file.path, size, body))
             progress(size)
             held += len(body)
@@ -163,7 +165,7 @@ class Writer:
                 written = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
             for entry, _ in written:
-                self._seals.refuse(entry.path)  # that was minutes ago, perhaps
+                self._seals.refuse(entry.path, notices=False)  # that was minutes ago, perhaps
             packs = frozenset[bytes]().union(*(entry.packs for entry, _ in written))
             named = ((layout.tree_key(entry.path), entry.to_bytes()) for entry, _ in written)
             etags = transaction.commit(packs, named)
@@ -181,12 +183,16 @@ class Writer:
         with file.open() as source:
             digest = source.digest(shelf.transaction.refresh)
             known = shelf.hints.known_file(digest)
-            if known and all(shelf.readers.map(shelf.transaction.may_reuse, known.packs)):
-                prints = prints_of(known.tensors, source.read)
-                source.check()
-                job.progress(source.size)
-                return replace(known, path=file.path, transaction=shelf.transaction.id), prints
+            if known:
+                entry = replace(known, path=file.path, transaction=shelf.transaction.id)
+                read_ahead(shelf.hints, entry, shelf.readers)
+                if all(shelf.readers.map(shelf.transaction.may_reuse, known.packs)):
+                    prints = prints_of(known.tensors, source.read)
+                    source.check()
+                    job.progress(source.size)
+                    return entry, prints
             entry = self._code(source, digest, file.path, shelf, job)
+            read_ahead(shelf.hints, entry, shelf.readers)
             return entry, prints_of(entry.tensors, source.read)
 
     def _code(self, source: Source, digest: Digest, path: str, shelf: Shelf, job: _Job) -> Entry:
