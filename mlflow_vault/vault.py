@@ -1,4 +1,4 @@
-"""The face: one `Vault` and its verbs; most are `engine.files` and `govern.versions`.
+"""The face: one `Vault` and its verbs; most are `engine.files`, `govern.versions` and their heirs.
 
 Everything here may be called from many threads and after a fork; nothing is held between calls
 but what `vault.json` said.
@@ -7,32 +7,30 @@ but what `vault.json` said.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlflow_vault.engine.identity import identity_of, make_identity
 from mlflow_vault.engine.tree import Item
 from mlflow_vault.engine.world import World
-from mlflow_vault.errors import NotFoundError, PermissionDeniedError, UntrustedError
+from mlflow_vault.errors import NotFoundError, PermissionDeniedError
 from mlflow_vault.format import layout
-from mlflow_vault.format.log import Action
-from mlflow_vault.govern.audit.audit import subject_of
+from mlflow_vault.format.log import Actor
 from mlflow_vault.govern.committing import user
-from mlflow_vault.govern.knowledge import Knowledge
+from mlflow_vault.govern.governance import Governance
 from mlflow_vault.store.address import Address
 from mlflow_vault.store.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mlflow_vault.decide.policy import Policy
-    from mlflow_vault.decide.policy.verdict import Verdict as PolicyVerdict
     from mlflow_vault.format.version import Version
+    from mlflow_vault.govern.bundle.bundle import Bundle
     from mlflow_vault.govern.references import Reference
-    from mlflow_vault.govern.signing.bundle import Signature
-    from mlflow_vault.govern.signing.judge import Verdict
-    from mlflow_vault.govern.signing.keys import Key
+    from mlflow_vault.govern.release.caller import Caller
     from mlflow_vault.govern.signing.trust import Trust
+    from mlflow_vault.govern.triggers.rounds import Round
     from mlflow_vault.store.protocol import Store
 
 __all__ = ["Item", "Vault"]
@@ -41,7 +39,7 @@ _log = logging.getLogger(__name__)
 _found: dict[str, Vault] = {}  # vaults by canonical URI; a vault.json never changes
 
 
-class Vault(Knowledge):
+class Vault(Governance):
     """A store with our format in it.
 
     Example:
@@ -121,48 +119,6 @@ class Vault(Knowledge):
             raise denied[0]
         return None
 
-    def sign(self, reference: Reference, key: Key) -> Signature:
-        """Sign a version from the digests that the vault has, reading none of its bytes.
-
-        The signature is OpenSSF Model Signing's, which its stock verifier accepts, and is kept
-        beside the version.
-
-        Args:
-            reference: A version.
-            key: `mlflow_vault.Key.from_files("key.pem")`.
-
-        Raises:
-            UnsupportedError: The extra `sign` is not installed.
-            InvalidInputError: The key cannot sign, or there is nothing to sign.
-        """
-        from mlflow_vault.govern.signing.judge import sign  # noqa: PLC0415 - an extra
-
-        version = self.version(reference)
-        signature = sign(version, key)
-        self._records.put_signature(version, signature.name, signature.to_bytes())
-        after = {"signature": signature.name}
-        self.audit.note(Action.SIGN, subject_of(version), user(), after=after)
-        return signature
-
-    def signatures(self, reference: Reference) -> tuple[bytes, ...]:
-        """The signatures that are kept beside a version, as Sigstore's bundles; not judged."""
-        return tuple(self._records.signatures(self.version(reference)))
-
-    def require_signature(self, reference: Reference, trust: Trust) -> tuple[Verdict, ...]:
-        """Insist that a version is signed by who is trusted.
-
-        Args:
-            reference: A version.
-            trust: `mlflow_vault.Trust.from_files("public.pem")`.
-
-        Raises:
-            UntrustedError: It is not; the message says what each signature lacks.
-        """
-        from mlflow_vault.govern.signing.judge import require  # noqa: PLC0415 - an extra
-
-        version = self.version(reference)
-        return require(version, self._records.signatures(version), trust)
-
     def checkout(
         self,
         reference: Reference,
@@ -192,50 +148,54 @@ class Vault(Knowledge):
             self.require_signature(version, require_signature)
         return super().checkout(version, destination, progress=progress)
 
-    def judge(
-        self,
-        reference: Reference,
-        policy: Policy,
-        *,
-        baseline: Reference = "",
-        trust: Trust | None = None,
-    ) -> PolicyVerdict:
-        """Say whether a version fulfils a policy as things are; nothing is moved or stored.
-
-        Its bytes are read and verified.  Approvals, evidence and how long it stood in a stage are
-        not kept yet, so what needs them waits or denies.
+    def promote_candidates(self, name: str = "", *, caller: Caller | None = None) -> Round:
+        """Move every version that the policies which are automatic let pass; docs/triggers.md.
 
         Args:
-            reference: The candidate.
-            policy: `govern.policies.check("policy.yaml")`.
-            baseline: What it is compared with, if it is not what the policy says.
-            trust: Who may have signed it.
+            name: Only of this registered model.
+            caller: Who asks, as a server knows them; None for who runs this process.
+
+        Returns:
+            What became of each candidate; one that fails does not stop the others.
+
+        Example:
+            >>> print(Vault.init("vault-memory://rounds").promote_candidates())
+            no candidates
+        """
+        from mlflow_vault.govern.triggers.desk import VaultDesk  # noqa: PLC0415 - few ask
+        from mlflow_vault.govern.triggers.rounds import promote_candidates  # noqa: PLC0415
+
+        releases, force = self.releases, self.policies
+        who = caller or force.caller(Actor(user()))
+        return promote_candidates(VaultDesk(releases, force, self._host, who, caller), name)
+
+    def bundle(
+        self,
+        model: str,
+        *,
+        stage: str = "",
+        decision: int | None = None,
+        policies: Iterable[Policy] = (),
+    ) -> Bundle:
+        """Return one file that proves a decision, to be verified without vault and network.
+
+        Args:
+            model: A registered model.
+            stage: The decision by which a version stands there now.
+            decision: Or the one with this number.
+            policies: Those that it was judged by and that never were in force.
 
         Raises:
-            NotFoundError: There is no such version.
+            NotFoundError: There is no such decision.
+            InvalidInputError: No checkpoint of the audit log covers it yet.
+
+        Example:
+            >>> Vault.init("vault-memory://proving").bundle("credit", stage="production")
+            Traceback (most recent call last):
+            ...
+            mlflow_vault.errors.NotFoundError: no version of 'credit' stands in production ...
         """
-        from mlflow_vault.decide.policy.evidence import Finding  # noqa: PLC0415 - few ask
-        from mlflow_vault.govern.policies.judging import judge_version  # noqa: PLC0415 - few ask
+        from mlflow_vault.govern.bundle.making import Ground, make  # noqa: PLC0415 - few ask
 
-        version = self.version(reference)
-        signed = Finding(None, "nobody said whose signatures count")
-        if trust is not None:
-            try:
-                verdicts = self.require_signature(version, trust)
-            except UntrustedError as error:
-                signed = Finding(holds=False, reason=str(error))
-            else:
-                signed = Finding(holds=True, reason="; ".join(map(str, verdicts)))
-        return judge_version(self, version, policy, baseline, signed)
-
-    def bom(self, reference: Reference) -> dict[str, Any]:
-        """Return a version's CycloneDX 1.6 bill of materials: files, data, packages, metrics."""
-        from mlflow_vault.govern.describing.bom import bom  # noqa: PLC0415 - few ask
-
-        return bom(self.version(reference))
-
-    def model_card(self, reference: Reference) -> str:
-        """Return a version's model card, Markdown with YAML in front, as Hugging Face reads it."""
-        from mlflow_vault.govern.describing.card import model_card  # noqa: PLC0415 - few ask
-
-        return model_card(self.version(reference))
+        ground = Ground(self.store, self._world, self.identity, self._records, self.policies)
+        return make(ground, model, stage=stage, decision=decision, policies=policies)

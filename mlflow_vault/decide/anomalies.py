@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from mlflow_vault.decide.transitions import Decided
 from mlflow_vault.format.log import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from mlflow_vault.format.digest import Digest
     from mlflow_vault.format.log import Actor, LogEntry
 
 REFUSALS: Final = frozenset(
@@ -73,7 +75,7 @@ class Anomaly:
 
     Attributes:
         rule: Which rule: ``new_actor``, ``off_hours``, ``refusals``, ``deletions``, ``flapping``,
-            ``clock`` or ``checkpoint``.
+            ``self_approval``, ``evidence``, ``clock``, ``checkpoint`` or ``drift``.
         sequences: The entries that it is about.
         reason: What is odd.
     """
@@ -110,11 +112,17 @@ def anomalies(
         _Bursts("refusals", REFUSALS, limits.refusals, limits.window).look,
         _Bursts("deletions", DELETIONS, limits.deletions, limits.window).look,
         _Flapping(limits).look,
+        _SelfApproval().look,
+        _unproven,
         unsigned.look,
     )
+    decided = Decided()
     for entry in entries:
-        for look in rules:
+        is_new = decided.is_new(entry)
+        for look in rules if is_new else rules[:1]:  # logged again, so nothing was done
             yield from look(entry)
+        if not is_new:
+            yield from unsigned.look(entry)
     yield from unsigned.end(now)
 
 
@@ -209,6 +217,48 @@ class _Flapping:
                 reason = f"{alias!r} of {entry.subject.name!r} went back {back} times"
                 yield Anomaly("flapping", tuple(sequence for _, sequence, _ in moves), reason)
                 moves.clear()
+
+
+class _SelfApproval:
+    """Somebody approves what they made, or moves what nobody but they approved."""
+
+    def __init__(self) -> None:
+        self._authors: dict[Digest, set[str]] = {}
+        self._approvers: dict[Digest, dict[str, int]] = {}
+
+    def look(self, entry: LogEntry) -> Iterator[Anomaly]:
+        digest, name = entry.subject.digest, entry.actor.name
+        if digest is None:
+            return
+        if entry.action in {Action.COMMIT, Action.SYNC}:
+            self._authors.setdefault(digest, set()).add(name)
+        elif entry.action == Action.APPROVE:
+            self._approvers.setdefault(digest, {})[name] = entry.sequence
+            if name and name in self._authors.get(digest, ()):
+                reason = f"{entry.actor} approved {entry.subject.name!r}, which they committed"
+                yield Anomaly("self_approval", (entry.sequence,), reason)
+        elif entry.action == Action.PROMOTE:
+            approved = self._approvers.pop(digest, {})
+            if name and list(approved) == [name]:
+                where = (approved[name], entry.sequence)
+                reason = f"nobody approved {entry.subject.name!r} but {entry.actor}, who moved it"
+                yield Anomaly("self_approval", where, reason)
+
+
+def _unproven(entry: LogEntry) -> Iterator[Anomaly]:
+    """A version was promoted and no policy passed: nothing shows that it should be there."""
+    if entry.action != Action.PROMOTE or not isinstance(entry.after, dict):
+        return
+    policies = entry.after.get("policies")
+    if not isinstance(policies, list):
+        return
+    states = [one.get("state") for one in policies if isinstance(one, dict)]
+    if "passed" not in states:
+        why = (
+            f"its policies said {', '.join(map(str, states))}" if states else "no policy judged it"
+        )
+        reason = f"{entry.subject.name!r} was promoted by {entry.actor} without evidence: {why}"
+        yield Anomaly("evidence", (entry.sequence,), reason)
 
 
 class _Unsigned:

@@ -16,14 +16,29 @@ from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
 
-from mlflow_vault.format.layout import series_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlflow_vault.format.rows import Tensor
 
 _ORDERS: Final = 3  # at a share of 0.5, seven of eight relatives meet in some bucket
+_RUN: Final = re.compile(r"(?:models/m-|traces/tr-|)[0-9a-f]{32}$")
+
+
+def series_of(path: str) -> str:
+    """Name the series of versions that *path* is one of: the same file of another run.
+
+    MLflow's paths contain the run, so the run is taken out and the rest is kept:
+
+    >>> series_of("7/models/m-0123456789abcdef0123456789abcdef/artifacts/model.pkl")
+    '7|model.pkl'
+    """
+    head, found, tail = path.partition("/artifacts/")
+    run = _RUN.search(head)
+    if found and run:
+        return f"{head[: run.start()].rstrip('/')}|{tail}"
+    first, _, rest = path.partition("/")
+    return f"{first}|{rest}"
 
 
 def family_buckets(tensors: Iterable[Tensor]) -> list[str]:
@@ -52,7 +67,7 @@ def family_buckets(tensors: Iterable[Tensor]) -> list[str]:
 def series_buckets(path: str) -> list[str]:
     """Name the buckets of the versions of the file at *path*, the likelier one first.
 
-    The first is its series, see `format.layout.series_of`; the second takes numbers for one
+    The first is its series, see `series_of`; the second takes numbers for one
     another, so that ``epoch_2.ckpt`` finds ``epoch_1.ckpt``.
 
     >>> series_buckets("7/0123456789abcdef0123456789abcdef/artifacts/step-20/w.npy")

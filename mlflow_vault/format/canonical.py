@@ -74,8 +74,8 @@ def read(stored: bytes) -> Any:
 def _read(stored: bytes) -> tuple[Any, bytes]:
     """What *stored* says, and the one spelling of that.
 
-    Where nothing is beyond ASCII and no number has a point, Python's own spelling is that one, and
-    takes a fifth of the time (5.5 us against 26 us).
+    Where nothing is beyond ASCII and numbers are written without an exponent, Python's own spelling
+    is that one, and takes a fifth of the time (5.5 us against 26 us).
     """
     with suppress(_HasPointError, UnicodeDecodeError):
         value = _PLAIN.decode(stored.decode("ascii"))
@@ -103,11 +103,15 @@ def _no_number(text: str) -> NoReturn:
 
 
 class _HasPointError(ValueError):
-    """A number has a point or an exponent."""
+    """A number has an exponent, or a point that it needs not."""
 
 
-def _point(text: str) -> NoReturn:
-    raise _HasPointError(text[:20])
+def _point(text: str) -> float:
+    """Read a number that Python and RFC 8785 spell alike: from 1e-4 to 1e16, and not whole."""
+    value = float(text)
+    if "e" in text or text.endswith(".0") or repr(value) != text:
+        raise _HasPointError(text[:20])
+    return value
 
 
 _PLAIN: Final = json.JSONDecoder(parse_float=_point, parse_int=_whole, parse_constant=_no_number)

@@ -290,20 +290,3 @@ def listing_key(folder: str) -> str:
 
 
 _NAMED: Final = re.compile(r"([0-9]{10,})-([0-9a-f]{64})-([0-9a-f]+)")
-_RUN: Final = re.compile(r"(?:models/m-|traces/tr-|)[0-9a-f]{32}$")
-
-
-def series_of(path: str) -> str:
-    """Name the series of versions that *path* is one of: the same file of another run.
-
-    MLflow's paths contain the run, so the run is taken out and the rest is kept:
-
-    >>> series_of("7/models/m-0123456789abcdef0123456789abcdef/artifacts/model.pkl")
-    '7|model.pkl'
-    """
-    head, found, tail = path.partition("/artifacts/")
-    run = _RUN.search(head)
-    if found and run:
-        return f"{head[: run.start()].rstrip('/')}|{tail}"
-    first, _, rest = path.partition("/")
-    return f"{first}|{rest}"

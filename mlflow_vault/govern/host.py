@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mlflow_vault.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from mlflow_vault.decide.policy.health.judge import Sample
 
 DIGEST_TAG: Final = "mlflow_vault.digest"  # of a model version: its version in a vault
 REQUIRED_TAG: Final = "mlflow_vault.required_metadata"  # of a registered model
+GOVERNED_TAG: Final = (
+    "mlflow_vault.governed"  # of a registered model: "true" if its registry decides
+)
+ASK_TAG: Final = "mlflow_vault.ask."  # and a verb, of a model version: a request, never stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +98,59 @@ class Host(Protocol):
     def tag(self, held: Held, tags: Mapping[str, str]) -> None:
         """Set *tags* of a model version."""
 
+    def untag(self, held: Held, keys: Iterable[str]) -> None:
+        """Take the tags *keys* of a model version away, those that it has."""
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Return which version each alias of a registered model points at."""
+
+    def set_alias(self, name: str, alias: str, number: int) -> None:
+        """Let an alias of a registered model point at a version of it.
+
+        Raises:
+            NotFoundError: There is no such version.
+        """
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take an alias of a registered model away, if there is one."""
+
+    def governs(self, name: str) -> bool:
+        """Whether the registry itself decides which version of a model may stand where.
+
+        Then it refuses what moves a version, and is asked to do so (`ask`).
+        """
+
+    def ask(self, name: str, number: int, verb: str, body: Mapping[str, Any]) -> None:
+        """Ask a registry that governs a model to do something with a version of it.
+
+        Args:
+            name: The registered model.
+            number: Of its version.
+            verb: ``promote``, ``approve``, ``reject``, ``evidence``, ``archive``, ``rollback``.
+            body: The arguments of the verb, as JSON.
+
+        Raises:
+            DeniedError: It refuses; the message is what it says.
+        """
+
     def model_tags(self, name: str) -> dict[str, str]:
         """Return the tags of a registered model; none if there is no such model."""
 
     def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
         """Set *tags* of a registered model, which is made if there is none."""
+
+    def metric(self, key: str, held: Held, experiment: str = "", runs: str = "") -> Sample:
+        """Return the latest value of a metric, and when it was logged; or why there is none.
+
+        Args:
+            key: Its name.
+            held: The version that it is of.
+            experiment: The name of an experiment, if it is of its runs instead.
+            runs: A filter of MLflow's for those.
+
+        Raises:
+            InvalidInputError: The filter is none.
+        """
 
     def facts(self, held: Held, artifact: Callable[[str], bytes | None]) -> dict[str, Any]:
         """Return what MLflow knows of how *held* was made; docs/format.md, "Facts".

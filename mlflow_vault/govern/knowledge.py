@@ -13,8 +13,10 @@ from mlflow_vault.decide.lineage.elements import Kind, version_id
 from mlflow_vault.decide.lineage.impact import impact
 from mlflow_vault.decide.lineage.queries import find, origin, timeline
 from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError, VaultError
+from mlflow_vault.govern.audit.drift import drift
 from mlflow_vault.govern.diff import Effort, Side, compare
 from mlflow_vault.govern.graph import Ancestry, lineage_of
+from mlflow_vault.govern.release.ledger import Ledger
 from mlflow_vault.govern.searching import Search
 from mlflow_vault.govern.versions import Versions
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.lineage.impact import Impact
     from mlflow_vault.decide.lineage.queries import Event, Origins
     from mlflow_vault.format.version import Origin
+    from mlflow_vault.govern.audit.drift import Drift
     from mlflow_vault.govern.diff import Diff
     from mlflow_vault.govern.host import Held
     from mlflow_vault.govern.references import Reference
@@ -109,6 +112,18 @@ class Knowledge(Versions):
         """Say what happened to the registered model *name*, in order."""
         return timeline(self._graph(as_of), name)
 
+    def bom(self, reference: Reference) -> dict[str, Any]:
+        """Return a version's CycloneDX 1.6 bill of materials: files, data, packages, metrics."""
+        from mlflow_vault.govern.describing.bom import bom  # noqa: PLC0415 - few ask
+
+        return bom(self.version(reference))
+
+    def model_card(self, reference: Reference) -> str:
+        """Return a version's model card, Markdown with YAML in front, as Hugging Face reads it."""
+        from mlflow_vault.govern.describing.card import model_card  # noqa: PLC0415 - few ask
+
+        return model_card(self.version(reference))
+
     def held(self, reference: str) -> Held | None:
         """What MLflow says of a reference now; None if it says nothing."""
         try:
@@ -144,6 +159,20 @@ class Knowledge(Versions):
         return self._search.find(
             filter_string, order_by=order_by, max_results=max_results, page_token=page_token
         )
+
+    def drift(self) -> tuple[Drift, ...]:
+        """Say where MLflow's registry shows something else than was decided and logged.
+
+        Raises:
+            CorruptionError: The log or a decision is damaged.
+            StorageError: The store failed, or the registry does not answer.
+        """
+        now = self.audit.at(datetime.max.replace(tzinfo=UTC))
+
+        def ledger(model: str) -> Ledger:
+            return Ledger(self.store, self._world, self.identity, model)
+
+        return drift(self._host(), now, ledger, self._world.readers)
 
     def _graph(self, as_of: Moment | None) -> LineageGraph:
         if self._ancestry is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mlflow_vault.engine.files import Files
 from mlflow_vault.errors import (
     InvalidInputError,
     NotFoundError,
@@ -13,10 +13,11 @@ from mlflow_vault.errors import (
     VaultError,
 )
 from mlflow_vault.format.digest import Digest
-from mlflow_vault.format.log import Action, Subject
+from mlflow_vault.format.log import Action
 from mlflow_vault.format.version import Version
-from mlflow_vault.govern.audit.audit import Audit, subject_of
-from mlflow_vault.govern.committing import Committer, Told, user
+from mlflow_vault.govern.audit.audit import subject_of
+from mlflow_vault.govern.committing import Committer, Told
+from mlflow_vault.govern.guarded import Guarded
 from mlflow_vault.govern.host import DIGEST_TAG, REQUIRED_TAG, attached
 from mlflow_vault.govern.keeping import check_out, small_files, verify_version
 from mlflow_vault.govern.metadata import declared, missing, parsed, spelled
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mlflow_vault.engine.upkeep import Verification
     from mlflow_vault.engine.world import World
     from mlflow_vault.format.entry import Entry
+    from mlflow_vault.format.log import Actor
     from mlflow_vault.format.record import Identity
     from mlflow_vault.govern.host import Held, Host
     from mlflow_vault.govern.references import Reference
@@ -40,12 +42,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Versions(Files):
-    """The versions of one vault.
-
-    Attributes:
-        audit: What was done, and by whom.
-    """
+class Versions(Guarded):
+    """The versions of one vault."""
 
     def __init__(
         self,
@@ -56,7 +54,6 @@ class Versions(Files):
     ) -> None:
         super().__init__(store, identity, world)
         self._host = host
-        self.audit = Audit(store, self._world, identity)
         self._records = Records(store)
         self._references = References(self._records, self._seals, host, self.place)
         self._committer = Committer(store, self._world, self._tree, self._reader, self._seals)
@@ -117,6 +114,20 @@ class Versions(Files):
         """The versions of the registered model *name*, by number; each as it was told last."""
         newest = {(one.number, one.digest): one for one in self._records.named(name)}
         return tuple(newest.values())
+
+    def known(self, name: str, number: int, digest: Digest) -> Version | None:
+        """Return the version *name*/*number* with these files, None if the vault has none.
+
+        Other than by its number alone this takes the same time however many versions there are.
+        """
+        found = [
+            one for one in self._records.of(digest) if (one.name, one.number) == (name, number)
+        ]
+        return found[-1] if found else None
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """The numbers of the versions of the registered model *name*, sorted; reads no record."""
+        return tuple(self._records.numbers(name))
 
     def version(self, reference: Reference) -> Version:
         """Return the version that *reference* means.
@@ -193,30 +204,21 @@ class Versions(Files):
         compare = self._references.compare
         return bring_together(host.registered(name), versions, place, adopt, compare)
 
-    def adopt(self, held: Held) -> Version:
+    def adopt(self, held: Held, actor: Actor | None = None) -> Version:
         """Commit what MLflow holds, and of whose metadata only tags tell.
+
+        Args:
+            held: What MLflow holds.
+            actor: Who registered it, if somebody authenticated them; else its author says so.
 
         Raises:
             VaultError: As `commit` does.
         """
         wanted = self.required(held.name) if held.name else {}
         declared = {key: text for key, text in held.tags.items() if key in wanted}
-        version = self._kept(held, Told(metadata=declared))
+        version = self._kept(held, Told(metadata=declared), actor)
         self._tag(held, version)
         return version
-
-    def delete(self, path: str) -> tuple[str, ...]:
-        """Remove everything at and below *path* but what is sealed.
-
-        Returns:
-            The sealed paths because of which something was kept; each refusal is logged.
-        """
-        kept = super().delete(path)
-        for sealed in kept:
-            digest = (self._seals.get(sealed) or {}).get("digest")
-            subject = Subject("path", sealed, Digest.parse(digest) if digest else None)
-            self.audit.note(Action.DELETE_REFUSED, subject, user(), before={"asked": path})
-        return kept
 
     def require(self, name: str, keys: Mapping[str, Mapping[str, str]]) -> None:
         """Declare which metadata every version of the registered model *name* must have.
@@ -250,20 +252,20 @@ class Versions(Files):
         """
         return path_in(self.uri, location)
 
-    def _kept(self, held: Held, told: Told) -> Version:
+    def _kept(self, held: Held, told: Told, actor: Actor | None = None) -> Version:
         """Commit what MLflow holds, unless that was done as told."""
         path = self.place(held.location)
         version = self._committed(path, held, told)
         if version is None:
             facts = self._host().facts(held, small_files(self._reader, path))
             told = Told(told.parents, told.metadata, facts)
-            version = self._committer.commit(path, held, told, self._note)
+            version = self._committer.commit(path, held, told, partial(self._note, actor))
         return version
 
-    def _note(self, version: Version) -> None:
+    def _note(self, actor: Actor | None, version: Version) -> None:
         """Log that *version* is being committed."""
         after = {"number": version.number or None, "commit": version.id}
-        self.audit.note(Action.COMMIT, subject_of(version), version.author, after=after)
+        self.audit.note(Action.COMMIT, subject_of(version), actor or version.author, after=after)
 
     def _tag(self, held: Held, version: Version) -> None:
         """Let the registry say what the vault holds, if it lets us: the version is made."""

@@ -1,19 +1,22 @@
 """A registry in memory that keeps the promise of `govern.host.Host`, for tests without a server.
 
 It numbers and tags as MLflow does, numbers anew once a model was deleted, and forgets on request.
+It may be asked from many threads at once.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from mlflow_vault.errors import InvalidInputError, NotFoundError
+from mlflow_vault.decide.policy.health.judge import Sample
+from mlflow_vault.errors import DeniedError, InvalidInputError, NotFoundError
 from mlflow_vault.govern.host import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _NUMBERED: Final = re.compile(r"models:/([^/@]+)/([0-9]+)")
 _ALIASED: Final = re.compile(r"models:/([^/@]+)@(.+)")
@@ -26,10 +29,15 @@ class Registry:
     Attributes:
         known: What references of logged models and runs stand for.
         told: The facts of each location.
+        measured: The latest sample of each metric, by the experiment or the version's reference.
+        performs: What a registry that governs a model does when it is asked, by model.
     """
 
     def __init__(self) -> None:
         self.known: dict[str, Held] = {}
+        self.measured: dict[tuple[str, str], Sample] = {}
+        self.performs: dict[str, Callable[[int, str, Mapping[str, Any]], None]] = {}
+        self._turn = threading.RLock()
         self.told: dict[str, dict[str, Any]] = {}
         self._models: dict[str, dict[int, Held]] = {}
         self._tags: dict[str, dict[str, str]] = {}
@@ -96,11 +104,58 @@ class Registry:
         """Give a model version its aliases."""
         self._change(name, number, aliases=aliases)
 
+    def aliases(self, name: str) -> dict[str, int]:
+        """Return which version each alias of a registered model points at."""
+        with self._turn:
+            numbers = self._models.get(name, {}).items()
+            return {alias: number for number, held in numbers for alias in held.aliases}
+
+    def set_alias(self, name: str, alias: str, number: int) -> None:
+        """Let an alias of a registered model point at a version of it."""
+        with self._turn:
+            if number not in self._models.get(name, {}):
+                raise NotFoundError(f"{self.uri} has no models:/{name}/{number}")
+            self.delete_alias(name, alias)
+            had = self._models[name][number].aliases
+            self._change(name, number, aliases=tuple(sorted({*had, alias})))
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take an alias of a registered model away, if there is one."""
+        with self._turn:
+            for number, held in self._models.get(name, {}).items():
+                if alias in held.aliases:
+                    left = tuple(one for one in held.aliases if one != alias)
+                    self._change(name, number, aliases=left)
+
+    def governs(self, name: str) -> bool:
+        """Whether somebody said what this registry does when it is asked."""
+        return name in self.performs
+
+    def ask(self, name: str, number: int, verb: str, body: Mapping[str, Any]) -> None:
+        """Do what was said that this registry does."""
+        if name not in self.performs:
+            raise DeniedError(f"{self.uri} does not govern {name}")
+        self.performs[name](number, verb, body)
+
     def tag(self, held: Held, tags: Mapping[str, str]) -> None:
         """Set *tags* of a model version."""
-        now = {**self._models[held.name][held.number].tags, **tags}
-        digest = now.get("mlflow_vault.digest", "")
-        self._change(held.name, held.number, tags=now, digest=digest)
+        with self._turn:
+            if held.number not in self._models.get(held.name, {}):
+                raise NotFoundError(f"{self.uri} has no {held.uri}")
+            now = {**self._models[held.name][held.number].tags, **tags}
+            digest = now.get("mlflow_vault.digest", "")
+            self._change(held.name, held.number, tags=now, digest=digest)
+
+    def untag(self, held: Held, keys: Iterable[str]) -> None:
+        """Take the tags *keys* of a model version away."""
+        with self._turn:
+            if held.number not in self._models.get(held.name, {}):
+                raise NotFoundError(f"{self.uri} has no {held.uri}")
+            gone = set(keys)
+            had = self._models[held.name][held.number].tags
+            left = {key: text for key, text in had.items() if key not in gone}
+            digest = left.get("mlflow_vault.digest", "")
+            self._change(held.name, held.number, tags=left, digest=digest)
 
     def model_tags(self, name: str) -> dict[str, str]:
         """Return the tags of a registered model."""
@@ -111,6 +166,13 @@ class Registry:
         self._models.setdefault(name, {})
         self._tags.setdefault(name, {}).update(tags)
 
+    def metric(self, key: str, held: Held, experiment: str = "", runs: str = "") -> Sample:
+        """Return what was `measured` of an experiment, or of a version by its reference."""
+        where = experiment or held.uri
+        return self.measured.get(
+            (where, key), Sample(reason=f"{where} has no metric {key!r}{runs}")
+        )
+
     def facts(self, held: Held, artifact: Callable[[str], bytes | None]) -> dict[str, Any]:
         """Return what was told of the location of *held*, and the length of its MLmodel."""
         described = artifact("MLmodel")
@@ -118,4 +180,5 @@ class Registry:
         return told if described is None else {**told, "described": len(described)}
 
     def _change(self, name: str, number: int, **changes: Any) -> None:
-        self._models[name][number] = replace(self._models[name][number], **changes)
+        with self._turn:
+            self._models[name][number] = replace(self._models[name][number], **changes)

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from mlflow_vault.decide.anomalies import Anomaly, Limits, anomalies
+from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.log import Action, Actor, LogEntry, Subject
 
 NOON = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp())  # a Wednesday
 ANN, BOB = Actor("ann", verified=True), Actor("bob", verified=True)
+MODEL, OTHER = Digest.of(b"model"), Digest.of(b"other")
 HOUR = 3600
 
 
@@ -23,12 +25,18 @@ class Story:
         self.now = float(NOON)
 
     def add(
-        self, action: Action, *, wait: float = 60, actor: Actor = ANN, after: Any = None
+        self,
+        action: Action,
+        *,
+        wait: float = 60,
+        actor: Actor = ANN,
+        digest: Digest | None = None,
+        after: Any = None,
     ) -> int:
         """Add an entry; return its number."""
         self.now += wait
         sequence = len(self.entries)
-        subject = Subject("model", "fraud")
+        subject = Subject("model", "fraud", digest)
         time = int(self.now * 1000)
         nonce = "0" * 32
         self.entries.append(
@@ -195,3 +203,64 @@ def test_checkpoint(story: Story) -> None:
     first = story.add(Action.COMMIT)
     found = story.found(wait=8 * 24 * HOUR)
     assert [one.sequences for one in found] == [(first, first)]
+
+
+def _decided(number: int, aliases: dict[str, Any], *states: str) -> dict[str, Any]:
+    return {"decision": number, "aliases": aliases, "policies": [{"state": one} for one in states]}
+
+
+def test_self_approval(story: Story) -> None:
+    """Whoever approves what they committed, or moves what they alone approved, is told of."""
+    story.add(Action.COMMIT, digest=MODEL)
+    own = story.add(Action.APPROVE, digest=MODEL)
+    story.add(Action.APPROVE, actor=BOB, digest=MODEL)
+    story.add(Action.PROMOTE, actor=BOB, digest=MODEL, after=_decided(0, {}, "passed"))
+    alone = story.add(Action.APPROVE, actor=BOB, digest=MODEL)
+    moved = story.add(Action.PROMOTE, actor=BOB, digest=MODEL, after=_decided(1, {}, "passed"))
+    story.add(Action.APPROVE, digest=OTHER)
+    story.add(Action.PROMOTE, actor=BOB, digest=OTHER, after=_decided(2, {}, "passed"))
+    story.add(Action.APPROVE)
+
+    found = [one for one in story.found() if one.rule != "new_actor"]
+
+    assert [(one.rule, one.sequences) for one in found] == [
+        ("self_approval", (own,)),
+        ("self_approval", (alone, moved)),
+    ]
+    assert "which they committed" in found[0].reason
+    assert "who moved it" in found[1].reason
+
+
+@pytest.mark.parametrize(("states", "told"), [((), "no policy"), (("denied", "waiting"), "denied")])
+def test_without_evidence(story: Story, states: tuple[str, ...], told: str) -> None:
+    """A promotion that no policy let pass is told, whichever mode those have."""
+    moved = story.add(Action.PROMOTE, after=_decided(0, {}, *states))
+    story.add(Action.PROMOTE, after=_decided(1, {}, "denied", "passed"))
+
+    (found,) = story.found()
+
+    assert (found.rule, found.sequences) == ("evidence", (moved,))
+    assert told in found.reason
+
+
+@pytest.mark.parametrize("after", [None, 3, {"policies": 3}, {"policies": [3]}, {"decision": "x"}])
+def test_odd_promotions(story: Story, after: object) -> None:
+    """Whatever a promotion's entry says, reading it is no error."""
+    story.add(Action.PROMOTE, after=after)
+
+    assert set(story.rules()) <= {"evidence"}
+
+
+def test_logged_again(story: Story) -> None:
+    """A decision that was logged again, by whoever finished it, is one."""
+    for number in range(1, 3):
+        for _ in range(3):
+            aliases = {"production": number % 2}
+            story.add(Action.PROMOTE, after=_decided(number, aliases, "passed"))
+    for number in (1, 2):  # by somebody who slept
+        story.add(Action.PROMOTE, after=_decided(number, {"production": number % 2}, "passed"))
+
+    assert story.rules() == []
+    story.add(Action.PROMOTE, after=_decided(3, {"production": 1}, "passed"))
+    story.add(Action.PROMOTE, after=_decided(4, {"production": 0}, "passed"))
+    assert story.rules() == ["flapping"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_vault.decide.families import family_buckets, series_buckets
+from mlflow_vault.decide.families import family_buckets, series_buckets, series_of
 from mlflow_vault.format.elements import Element
 from mlflow_vault.format.layout import family_key
 from mlflow_vault.format.rows import Tensor
@@ -114,3 +115,21 @@ def test_numbered_series() -> None:
 
     assert one[0] != two[0]
     assert one[1] == two[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "series"),
+    [
+        ("7/" + "0" * 32 + "/artifacts/model/MLmodel", "7|model/MLmodel"),
+        ("7/models/m-" + "a" * 32 + "/artifacts/model.pkl", "7|model.pkl"),
+        (
+            "workspaces/x/7/traces/tr-" + "b" * 32 + "/artifacts/traces.json",
+            "workspaces/x/7|traces.json",
+        ),
+        ("0" * 32 + "/artifacts/w.npy", "|w.npy"),
+        ("plain/folder/w.npy", "plain|folder/w.npy"),
+    ],
+)
+def test_series_of(path: str, series: str) -> None:
+    """Versions of one file share a series: the run is taken out of the path."""
+    assert series_of(path) == series

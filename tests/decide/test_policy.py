@@ -298,6 +298,18 @@ def test_seen() -> None:
     assert told["policy_digest"] == str(asked.digest)
 
 
+def test_read_back() -> None:
+    """A verdict that was kept is read back as it was, with all that was given."""
+    asked = policy()
+    verdict = judge(asked, version(), before(), context(asked, environment=MADE))
+
+    again = Verdict.from_dict(canonical.read(verdict.to_bytes()))
+
+    assert again.to_bytes() == verdict.to_bytes()
+    assert (again.state, again.reasons) == (verdict.state, verdict.reasons)
+    assert {"evidence", "approvals", "stays", "answers"} <= again.asked.keys()
+
+
 def test_hostile_names() -> None:
     """Names cannot write HTML or turn a terminal's colours."""
     asked = policy(require=["tags.`<b>` = '\x1b[31m'"])

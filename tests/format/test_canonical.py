@@ -99,3 +99,17 @@ def test_not_too_deep() -> None:
     value: list[Any] = [[[]] for _ in range(100)]
 
     assert read(spell(value)) == value
+
+
+@given(st.floats(-(2**53), 2**53) | st.decimals(-(10**6), 10**6).map(float))
+def test_numbers(value: float) -> None:
+    """A number has one spelling, whichever way it is read."""
+    one = rfc8785.dumps(plain(value))
+    found = read(one)
+
+    assert float(found) == value
+    assert rfc8785.dumps(found) == one
+    for other in (json.dumps(value).encode(), b"%.17f" % value, b"%.3e" % value):
+        if other != rfc8785.dumps(float(other)):
+            with pytest.raises(ValueError, match="RFC 8785"):
+                read(other)

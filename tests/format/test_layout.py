@@ -144,24 +144,6 @@ def test_packs() -> None:
             layout.pack_of(other)
 
 
-@pytest.mark.parametrize(
-    ("path", "series"),
-    [
-        ("7/" + "0" * 32 + "/artifacts/model/MLmodel", "7|model/MLmodel"),
-        ("7/models/m-" + "a" * 32 + "/artifacts/model.pkl", "7|model.pkl"),
-        (
-            "workspaces/x/7/traces/tr-" + "b" * 32 + "/artifacts/traces.json",
-            "workspaces/x/7|traces.json",
-        ),
-        ("0" * 32 + "/artifacts/w.npy", "|w.npy"),
-        ("plain/folder/w.npy", "plain|folder/w.npy"),
-    ],
-)
-def test_series(path: str, series: str) -> None:
-    """Versions of one file share a series: the run is taken out of the path."""
-    assert layout.series_of(path) == series
-
-
 def test_seals() -> None:
     """One listing finds every seal that can cover a path, and no seal of another run."""
     run = "1/" + "0" * 32 + "/artifacts"

@@ -6,6 +6,7 @@ an input at once.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import pickle
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from doors.approvals import NOW, PROPOSAL
 from doors.coding import spell
 from doors.files import BREAK, RUN, expand
 
@@ -23,6 +25,9 @@ from mlflow_vault.format.elements import Element
 from mlflow_vault.format.entry_tiles import join
 from mlflow_vault.format.log import Actor, LogEntry, Subject
 from mlflow_vault.format.record import CHECK, Kind, unframe
+from mlflow_vault.govern.policies.reading import check_document
+from mlflow_vault.govern.policies.shelf import spelled
+from mlflow_vault.govern.release.approval_payload import Said, spell_approval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,9 +84,27 @@ def seeds() -> dict[str, list[bytes]]:
         "logged": [_LOGGED.to_bytes()],
         "note": [_NOTE],
         "tile": [join([b"{}"] * 256), bytes(512)],
+        "decision": [(GOLDEN / "decisions" / "decision.json").read_bytes()],
+        "statement": [(GOLDEN / "decisions" / "statement.json").read_bytes()],
+        "promotion": [(GOLDEN / "bundles" / "promotion-1.bundle.json").read_bytes()],
         "filter": [one.encode() for one in _FILTERS],
+        "approval": list(_approvals()),
+        "document": [one.read_bytes() for one in _documents()],
+        "applied": [b"null", *(spelled(check_document(one)) for one in _documents())],
         "bundle": [one.read_bytes() for one in sorted((GOLDEN / "signatures").glob("*.json"))],
     }
+
+
+def _documents() -> list[Path]:
+    return sorted((GOLDEN / "documents").iterdir())
+
+
+def _approvals() -> Iterator[bytes]:
+    stored = (GOLDEN / "approvals" / "ed25519.json").read_bytes()
+    yield stored
+    yield base64.b64decode(json.loads(stored)["payload"])
+    for rejects in (False, True):
+        yield spell_approval(PROPOSAL, Said("bob", NOW, "0c" * 16, rejects=rejects, reason="so"))
 
 
 def _safetensors() -> Iterator[bytes]:

@@ -27,7 +27,10 @@ LEAST: Final = "metadata: {name: p}\ntransition: {to: production}\n"
 BLOCKS: Final = re.findall(r"```(\w+)\n(.*?)```", DOCS, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", [text for kind, text in BLOCKS if kind == "yaml"])
+POLICIES: Final = [text for kind, text in BLOCKS if kind == "yaml" and "kind: Roles" not in text]
+
+
+@pytest.mark.parametrize("block", POLICIES)
 def test_docs(block: str) -> None:
     """Every policy in docs/policies.md is one, and says what its examples expect."""
     whole = block if "metadata:" in block else LEAST + block

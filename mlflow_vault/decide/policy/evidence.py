@@ -106,6 +106,7 @@ class Approval:
         mfa: Whether with a second factor.
         rejects: It was a no.
         reason: Why.
+        source: What it is called where it is kept.
     """
 
     actor: str
@@ -117,6 +118,7 @@ class Approval:
     mfa: bool = False
     rejects: bool = False
     reason: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

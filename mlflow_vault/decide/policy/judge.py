@@ -7,8 +7,10 @@ Pure: no I/O; who asks collects what is known (`govern.policies`) and acts on th
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from mlflow_vault.decide.expression import Field
 from mlflow_vault.decide.policy.rules.approvals import judge_approvals
 from mlflow_vault.decide.policy.rules.case import Case
 from mlflow_vault.decide.policy.rules.conditions import judge_conditions
@@ -76,13 +78,33 @@ def judge(
         baseline_digest=baseline.digest if baseline is not None else "",
         time=context.now,
         results=tuple(result for rule in _RULES for result in rule(case)),
-        asked=_asked(context),
+        asked=_asked(case),
     )
 
 
-def _asked(context: Context) -> dict[str, Any]:
+def _asked(case: Case) -> dict[str, Any]:
+    """Whatever the versions' records do not say, so that the question can be put again."""
+    context = case.context
     return {
         "requester": context.requester,
-        "verified": {"holds": context.verified.holds, "reason": context.verified.reason},
-        "signed": {"holds": context.signed.holds, "reason": context.signed.reason},
+        "verified": asdict(context.verified),
+        "signed": asdict(context.signed),
+        "evidence": [asdict(one) for one in context.evidence],
+        "approvals": [asdict(one) for one in context.approvals],
+        "stays": [asdict(one) for one in context.stays],
+        "answers": [asdict(one) for one in context.answers],
+        "environment": context.environment,
+        "candidate": _mutable(case.candidate),
+        "baseline": _mutable(case.baseline) if case.baseline is not None else None,
+    }
+
+
+def _mutable(subject: Subject) -> dict[str, Any]:
+    """What may be changed about a version in MLflow, as it was."""
+    values = subject.values
+    aliases = values.get(Field("attribute", "alias", many=True))
+    return {
+        "stages": list(subject.stages),
+        "aliases": list(aliases) if isinstance(aliases, tuple) else [],
+        "tags": {field.key: value for field, value in values.items() if field.kind == "tag"},
     }

@@ -3,7 +3,8 @@
     metadata, transition, mode, baseline    which versions, from where to where, how strictly
     metrics, require, signature, environment, integrity, evidence, checks, approvals, soak
                                             the rules
-    on_failure                              what is done when a promoted version fails
+    health, on_failure                      what a promoted version must go on being like, and
+                                            what is done when it is not
     examples                                what the policy should say of made-up versions
 
 Unknown keys are refused: a misspelt rule would be no rule.  A policy never changes.  Its digest is
@@ -22,6 +23,7 @@ from pydantic import AfterValidator, Field, StrictBool, field_validator, model_v
 
 from mlflow_vault.decide.policy.durations import Duration  # noqa: TC001 - for pydantic
 from mlflow_vault.decide.policy.given import Example  # noqa: TC001 - for pydantic
+from mlflow_vault.decide.policy.health.schema import Health  # noqa: TC001 - for pydantic
 from mlflow_vault.decide.policy.parts import Number, Part, Plain, Several, Stage, Text
 from mlflow_vault.decide.policy.vocabulary import read_condition
 from mlflow_vault.format.canonical import plain, spell
@@ -55,11 +57,15 @@ class Metadata(Part):
 
 
 class Transition(Part):
-    """From which stages to which one; without `from` from any."""
+    """From which stages to which one; without `from` from any.
+
+    With `automatic`, ``mlflow-vault promote --auto`` moves what passes without being asked for it.
+    """
 
     from_: Several[Stage] = _keyword("from", ())
     to: Literal["staging", "production", "archived"]
     kind: Literal["promotion", "archival", "rollback"] = "promotion"
+    automatic: StrictBool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +79,8 @@ class Transition(Part):
     def _agree(self) -> Transition:
         if (self.kind == "archival") is not (self.to == "archived"):
             raise ValueError(f"a transition to {self.to} is no {self.kind}")
+        if self.automatic and self.kind == "rollback":
+            raise ValueError("rolling back by itself is what health and on_failure are for")
         return self
 
 
@@ -207,8 +215,18 @@ class Policy(Part):
     checks: tuple[Check, ...] = ()
     approvals: Approvals | None = None
     soak: Soak | None = None
+    health: Health | None = None
     on_failure: OnFailure | None = None
     examples: tuple[Example, ...] = ()
+
+    @model_validator(mode="after")
+    def _watched(self) -> Policy:
+        if self.health is not None and self.transition.kind != "promotion":
+            raise ValueError("health is watched where a promotion leads: in staging or production")
+        back = self.on_failure is not None and self.on_failure.rollback_to is not None
+        if self.health is not None and back and self.transition.to != "production":
+            raise ValueError("only production is rolled back: leave rollback_to out")
+        return self
 
     @model_validator(mode="after")
     def _known_examples(self) -> Policy:

@@ -74,6 +74,22 @@ class Result:
         )
         return told
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Result:
+        """Undo `to_dict`.
+
+        Raises:
+            LookupError, TypeError, ValueError: *told* is something else.
+        """
+        return cls(
+            rule=str(told["rule"]),
+            text=str(told["text"]),
+            state=State(told["state"]),
+            reason=str(told["reason"]),
+            seen=dict(told["seen"]),
+            missing=tuple(map(str, told["missing"])),
+        )
+
     def __str__(self) -> str:
         head = f"{self.state.value:<8}{_line(self.rule)}: {_line(self.text)}"
         return f"{head}\n        {_line(self.reason)}" if self.reason else head
@@ -170,6 +186,17 @@ class Verdict:
         )
         return told
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Verdict:
+        """Undo `to_dict`.
+
+        Raises:
+            LookupError, TypeError, ValueError: *told* is something else.
+        """
+        texts = {name: str(told[name]) for name in _TEXTS}
+        results = tuple(Result.from_dict(one) for one in told["results"])
+        return cls(**texts, time=int(told["time"]), results=results, asked=dict(told["asked"]))
+
     def to_bytes(self) -> bytes:
         """Spell this verdict in the one way that there is, for storing and signing."""
         return spell(self.to_dict())
@@ -192,6 +219,18 @@ class Verdict:
         rows = [(row.state.value, row.rule, row.text, row.reason) for row in self.results]
         title = f"{self.candidate}: {self.state.value} by {self.policy}"
         return html_table(title, rows, ("", "rule", "asks", "because"))
+
+
+_TEXTS: Final = (
+    "policy",
+    "policy_digest",
+    "mode",
+    "transition",
+    "candidate",
+    "candidate_digest",
+    "baseline",
+    "baseline_digest",
+)
 
 
 def joined(states: Iterable[State]) -> State:

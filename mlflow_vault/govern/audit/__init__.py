@@ -6,6 +6,10 @@
     checkpoints.py  sign what the log holds, and keep the tiles over it
     proofs.py       show to whoever has no vault that an entry is in the log
     verifying.py    compare everything with everything
+    ledgers.py      the same for decisions
+    witnessed.py    and for what was said or applied
+    refusals.py     log what seals refuse
+    drift.py        compare MLflow's registry with all of it
     verification.py what that found
     searching.py    search and export
     standing.py     which versions and aliases there were at a moment

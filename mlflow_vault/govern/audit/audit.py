@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow_vault.decide.anomalies import anomalies
-from mlflow_vault.errors import InvalidInputError
+from mlflow_vault.errors import CorruptionError, InvalidInputError
 from mlflow_vault.format.log import Actor, Subject
 from mlflow_vault.govern.audit.checkpoints import Checkpoints
 from mlflow_vault.govern.audit.log import Log
@@ -15,7 +16,7 @@ from mlflow_vault.govern.audit.standing import at
 from mlflow_vault.govern.audit.verifying import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from datetime import datetime
 
     from mlflow_vault.decide.anomalies import Anomaly, Limits
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mlflow_vault.store.protocol import Store
 
 _FORMATS: Final = {"jsonl": to_jsonl, "csv": to_csv}
+_RECENT: Final = 256  # entries
 
 
 class Audit:
@@ -46,14 +48,20 @@ class Audit:
         self._checkpoints = Checkpoints(self._log)
 
     def note(
-        self, action: Action, subject: Subject, actor: str, *, before: Any = None, after: Any = None
+        self,
+        action: Action,
+        subject: Subject,
+        actor: Actor | str,
+        *,
+        before: Any = None,
+        after: Any = None,
     ) -> None:
         """Add what was done, if the store can keep a log.
 
         Args:
             action: What.
             subject: To what.
-            actor: Who says that they did it; nobody has proven it.
+            actor: Who did it; as text who says so, and nobody has proven it.
             before: As it was.
             after: As it is now.
 
@@ -62,8 +70,23 @@ class Audit:
             StorageError: The store failed.
         """
         if self.is_kept:
-            who = Actor(actor, verified=False)
+            who = Actor(actor, verified=False) if isinstance(actor, str) else actor
             self._log.append(action, who, subject, before=before, after=after)
+
+    def noted(self, records: Collection[str]) -> frozenset[str]:
+        """Which of these decisions the log's last 256 entries are about, as well as they are read.
+
+        Args:
+            records: The digests of decisions, as text.
+        """
+        size = self._log.size()
+        found = set()
+        for sequence, stored in self._log.fetch(range(max(size - _RECENT, 0), size)):
+            with suppress(CorruptionError):
+                after = self._log.parse(sequence, stored or b"").after
+                if isinstance(after, dict) and after.get("record") in records:
+                    found.add(str(after["record"]))
+        return frozenset(found)
 
     def verify(
         self,

@@ -2,7 +2,9 @@
 
 The log is replayed up to then.  Whatever an entry is called, what it changed it tells in the same
 words: *after* has ``number`` where a version came to be, ``aliases`` where aliases moved; a
-``delete`` of a version or model takes it away (its bytes stay), a ``rename`` moves it.
+``delete`` of a version or model takes it away (its bytes stay), a ``rename`` moves it.  An entry
+with a ``decision`` that is not newer than the last one about its model was logged twice, by whoever
+finished what another left, and changes nothing.
 
 It tells what was logged.  What was done around the vault is not in it.
 """
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mlflow_vault.decide.transitions import Decided, decision_of
 from mlflow_vault.errors import InvalidInputError
 from mlflow_vault.format.log import Action
 from mlflow_vault.format.showing import html_table
@@ -119,11 +122,12 @@ def at(entries: Iterable[LogEntry], moment: datetime) -> Standing:
         raise InvalidInputError(f"{moment} needs a time zone: 2026-03-01T12:00Z has one")
     until = moment.timestamp() * 1000
     models: dict[str, Model] = {}
+    seen = Decided()
     count = 0
     for entry in entries:
         if entry.time <= until:
             count += 1
-            if entry.subject.kind in _KINDS:
+            if entry.subject.kind in _KINDS and seen.is_new(entry):
                 _replay(models, entry)
     return Standing(moment.astimezone(UTC), count, models)
 
@@ -162,11 +166,12 @@ def _take_away(models: dict[str, Model], entry: LogEntry) -> None:
 
 
 def _move(model: Model, aliases: dict[str, Any], entry: LogEntry) -> None:
+    decided = decision_of(entry) is not None
     for alias, number in aliases.items():
         if type(number) is not int:
             model.aliases.pop(alias, None)
             continue
-        version = model.versions.get(number)
+        version = None if decided else model.versions.get(number)  # a decision names its digest
         digest = version.digest if version else entry.subject.digest
         model.aliases[alias] = Setting(number, digest, entry)
 

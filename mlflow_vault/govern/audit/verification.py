@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from mlflow_vault.format.showing import html_table
+
+_ABSENT: Final = "in the log and not there: never kept, or deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class LogVerification:
         signed: How many of the entries a trusted checkpoint vouches for.
         root: Of the Merkle tree over all of them; empty where some are missing.
         flaws: What is wrong, at most 1,000 of it.
+        decisions: How many there are, of all models.
+        pending: The keys of decisions that were not carried out yet, which is no flaw: whoever
+            decides next, or looks at how the model stands, finishes them.
+        absent: The keys of statements and policies that the log tells of and that are not there:
+            whoever said so died before they were kept, or somebody deleted them.
     """
 
     entries: int
@@ -43,6 +50,9 @@ class LogVerification:
     signed: int
     root: bytes
     flaws: tuple[Flaw, ...] = ()
+    decisions: int = 0
+    pending: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         flawed = f", {len(self.flaws)} flaws" if self.flaws else ""
@@ -56,9 +66,12 @@ class LogVerification:
     def __str__(self) -> str:
         head = (
             f"{self.entries} entries, {self.checkpoints} checkpoints, "
-            f"{self.signed} entries vouched for: "
+            f"{self.signed} entries vouched for, {self.decisions} decisions: "
         )
-        return "\n".join([head + ("whole" if self.is_whole else "DAMAGED"), *map(str, self.flaws)])
+        told = [head + ("whole" if self.is_whole else "DAMAGED"), *map(str, self.flaws)]
+        told += [f"{key}: not carried out yet" for key in self.pending]
+        told += [f"{key}: {_ABSENT}" for key in self.absent]
+        return "\n".join(told)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this as plain JSON values."""
@@ -67,6 +80,9 @@ class LogVerification:
             "checkpoints": self.checkpoints,
             "signed": self.signed,
             "root": self.root.hex(),
+            "decisions": self.decisions,
+            "pending": list(self.pending),
+            "absent": list(self.absent),
             "is_whole": self.is_whole,
             "flaws": [
                 {"sequence": flaw.sequence, "key": flaw.key, "reason": flaw.reason}
@@ -80,6 +96,9 @@ class LogVerification:
             ("entries", self.entries),
             ("checkpoints", self.checkpoints),
             ("entries vouched for", self.signed),
+            ("decisions", self.decisions),
+            *((key, "not carried out yet") for key in self.pending),
+            *((key, _ABSENT) for key in self.absent),
             *((flaw.key, flaw.reason) for flaw in self.flaws),
         ]
         return html_table(title, rows)

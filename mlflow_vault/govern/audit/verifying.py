@@ -2,7 +2,8 @@
 
 Every entry is read once and held no longer: it must have its number's key, one spelling and this
 vault's id, and name the digest of the entry before it.  The Merkle tree grows along, and where a
-checkpoint was made its root must be the signed one.
+checkpoint was made its root must be the signed one.  What it says of decisions must be what the
+ledgers say (`ledgers`), and what was said of versions or applied must be in it (`witnessed`).
 
 What nobody signed can be rewritten from some entry to the end.  What was signed can be rewritten
 with all checkpoints after some moment; that is what a checkpoint kept elsewhere (`known`) shows.
@@ -11,6 +12,7 @@ with all checkpoints after some moment; that is what a checkpoint kept elsewhere
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import tee
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +24,9 @@ from mlflow_vault.format.log import LARGEST, Action
 from mlflow_vault.format.merkle import SIZE, WIDTH, Tree, leaf_hash, tile_path
 from mlflow_vault.govern.audit.finding import fetch
 from mlflow_vault.govern.audit.keys import signers
+from mlflow_vault.govern.audit.ledgers import Ledgers
 from mlflow_vault.govern.audit.verification import Flaw, LogVerification
+from mlflow_vault.govern.audit.witnessed import Witnessed
 from mlflow_vault.store.protocol import Stat
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ def verify(
     known: Iterable[SignedCheckpoint] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> LogVerification:
-    """Read the whole log and compare everything; memory does not grow with it.
+    """Read the whole log and compare everything; memory grows with decisions and their like alone.
 
     Args:
         log: Which.
@@ -80,7 +84,9 @@ class _Verifying:
     def run(
         self, known: Iterable[SignedCheckpoint], progress: Callable[[int], None]
     ) -> LogVerification:
-        # Checkpoints are listed before entries, so that none is ahead of what is listed.
+        # Checkpoints are listed before entries, so that none is ahead of what is listed; so are
+        # decisions, so that only the last of each model can be without its entry.
+        self._ledgers, self._witnessed = Ledgers(self._log), Witnessed(self._log)
         checkpoints = self._take_checkpoints()
         for index, signed in enumerate(known):
             self._take_head(signed, f"the known checkpoint {index}")
@@ -95,9 +101,14 @@ class _Verifying:
         progress(self._count % WIDTH)
         self._find_unlike()
         self._find_lost(checkpoints)
+        for flaw in (*self._ledgers.compare(), *self._witnessed.compare()):
+            self._add(flaw.key, flaw.reason, flaw.sequence)
         root = self._tree.root() if self._tree else b""
         vouched = self._like if self._trusted else 0
-        return LogVerification(self._count, checkpoints, vouched, root, tuple(self._flaws))
+        flaws, pending = tuple(self._flaws), tuple(self._ledgers.pending)
+        found = LogVerification(self._count, checkpoints, vouched, root, flaws)
+        absent = tuple(self._witnessed.absent)
+        return replace(found, decisions=self._ledgers.count, pending=pending, absent=absent)
 
     def _add(self, key: str, reason: str, sequence: int | None = None) -> None:
         """Note a flaw, the first of each entry."""
@@ -164,6 +175,8 @@ class _Verifying:
             self._tree.grow(leaf_hash(stored))
 
     def _link(self, entry: LogEntry) -> None:
+        self._ledgers.take(entry)
+        self._witnessed.take(entry)
         sequence, before = entry.sequence, self._before
         if sequence == 0 and entry.predecessor is not None:
             self._add(layout.log_key(0), "the first entry was written behind another", 0)

@@ -42,10 +42,16 @@ def run_checks(policy: Policy, candidate: Subject, baseline: Subject | None) -> 
             "baseline": baseline.to_dict() if baseline is not None else None,
         }
     )
-    return tuple(_ask(asked, told) for asked in policy.checks)
+    return tuple(ask(asked, told) for asked in policy.checks)
 
 
-def _ask(asked: Check, told: dict[str, Any]) -> Answer:
+def ask(asked: Check, told: dict[str, Any]) -> Answer:
+    """Ask one check; what goes wrong is in the answer.
+
+    Args:
+        asked: What is asked, and for how long at most.
+        told: The ``candidate`` and the ``baseline``, as values that JSON has.
+    """
     question = {"python": asked.python, "args": asked.args, **told}
     with TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as noise:
         into.write(json.dumps(question).encode())

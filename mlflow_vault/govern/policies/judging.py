@@ -1,78 +1,88 @@
-"""Judges a version of a vault: collects what is known of it now, and asks the policy."""
+"""Asks policies, and looks at what takes long only where an answer depends on it.
+
+To verify a version is to read all its bytes, and a custom check may take an hour.  So first each
+policy is asked as if both went well.  Where one that is enforced says no even so, nobody looks;
+else what a policy asks for is looked at once, and the policy asked again.
+"""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
+from mlflow_vault.decide.expression import fields
 from mlflow_vault.decide.policy import judge
-from mlflow_vault.decide.policy.evidence import Context, Finding
-from mlflow_vault.errors import NotFoundError
+from mlflow_vault.decide.policy.evidence import Answer, Finding
+from mlflow_vault.decide.policy.vocabulary import read_condition
 from mlflow_vault.govern.policies.checking import run_checks
-from mlflow_vault.govern.policies.subjects import subject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mlflow_vault.decide.policy import Policy
-    from mlflow_vault.decide.policy.evidence import Subject
+    from mlflow_vault.decide.policy.evidence import Context, Subject
     from mlflow_vault.decide.policy.verdict import Verdict
-    from mlflow_vault.format.version import Version
-    from mlflow_vault.govern.host import Held
-    from mlflow_vault.govern.knowledge import Knowledge
-    from mlflow_vault.govern.references import Reference
+
+ASSUMED: Final = "nobody looked yet: this assumes that it holds"
+_IN_VAIN: Final = Finding(None, "not read, as another rule denies already")
+_UNASKED: Final = Finding(None, "the policy does not ask")
 
 
-def judge_version(
-    vault: Knowledge, version: Version, policy: Policy, baseline: Reference, signed: Finding
-) -> Verdict:
-    """Say whether *version* fulfils *policy* as things are.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a policy is asked.
+
+    Attributes:
+        policy: The conditions.
+        candidate: The version that is to be moved.
+        baseline: What it is compared with.
+        context: What is known beyond, without integrity and custom checks.
+    """
+
+    policy: Policy
+    candidate: Subject
+    baseline: Subject | None
+    context: Context
+
+
+def judge_all(questions: Sequence[Question], verify: Callable[[], Finding]) -> tuple[Verdict, ...]:
+    """Say what each policy says.
 
     Args:
-        vault: Where it is.
-        version: The candidate.
-        policy: The conditions.
-        baseline: What it is compared with, if it is not what the policy says.
-        signed: Whether who is trusted signed it.
-
-    Raises:
-        NotFoundError: A baseline was asked for that is not there.
+        questions: One for each policy, all of one candidate.
+        verify: Reads all bytes of the candidate, and says whether they are what they should be.
     """
-    candidate = subject(version, _held(vault, version))
-    against = _baseline(vault, version, policy, baseline)
-    context = Context(
-        now=int(time.time() * 1000),
-        verified=_verified(vault, version),
-        signed=signed,
-        answers=run_checks(policy, candidate, against),
+    assumed = tuple(map(assume, questions))
+    in_vain = any(said.denied and said.blocks for said in assumed)
+    verified = _IN_VAIN
+    if not in_vain and any(asks_for_bytes(one.policy) for one in questions):
+        verified = verify()
+    return tuple(_ask(one, verified, in_vain=in_vain) for one in questions)
+
+
+def assume(question: Question) -> Verdict:
+    """Say what a policy says if the bytes and its custom checks, which nobody asks, are fine."""
+    policy, context = question.policy, question.context
+    answers = tuple(Answer(check.key, passed=True, reason=ASSUMED) for check in policy.checks)
+    hopeful = replace(context, verified=Finding(holds=True, reason=ASSUMED), answers=answers)
+    return judge(policy, question.candidate, question.baseline, hopeful)
+
+
+def asks_for_bytes(policy: Policy) -> bool:
+    """Whether the answer of *policy* depends on whether the version is verified."""
+    if policy.integrity is not None and policy.integrity.verified:
+        return True
+    return any(
+        (field.kind, field.key) == ("attribute", "verified")
+        for text in policy.require
+        for field in fields(read_condition(text))
     )
-    return judge(policy, candidate, against, context)
 
 
-def _baseline(
-    vault: Knowledge, version: Version, policy: Policy, asked: Reference
-) -> Subject | None:
-    if asked:
-        found = vault.version(asked)
-    elif policy.baseline is None:
-        return None
-    else:
-        said = policy.baseline
-        try:
-            found = vault.version(f"models:/{version.name}{said}" if said[:1] == "@" else said)
-        except NotFoundError:
-            return None  # the first version that ever comes so far; the policy says what then
-    return subject(found, _held(vault, found))
-
-
-def _held(vault: Knowledge, version: Version) -> Held | None:
-    """What MLflow says of *version* now."""
-    if not version.number:
-        return None
-    held = vault.held(f"models:/{version.label}")
-    return held if held is not None and held.digest in {"", str(version.digest)} else None
-
-
-def _verified(vault: Knowledge, version: Version) -> Finding:
-    found = vault.verify(str(version.digest))
-    if found.is_whole:
-        return Finding(holds=True, reason=f"{found.files} files, {found.size:,} bytes read")
-    return Finding(holds=False, reason="; ".join(one.reason for one in found.damaged[:3]))
+def _ask(question: Question, verified: Finding, *, in_vain: bool) -> Verdict:
+    policy, candidate, baseline = question.policy, question.candidate, question.baseline
+    found = verified if asks_for_bytes(policy) else _UNASKED
+    answers = () if in_vain else run_checks(policy, candidate, baseline)
+    return judge(
+        policy, candidate, baseline, replace(question.context, verified=found, answers=answers)
+    )

@@ -1,10 +1,11 @@
-"""Reads policies from YAML and from Python, and says what is wrong with one: where, and what next.
+"""Reads policies and roles from YAML and Python, and says what is wrong: where, and what next.
 
     policies/credit.yaml:7:5: metrics.accuracy.treshold: there is no such key;
     did you mean threshold?
 
-A policy in Python is a file that leaves a `Policy` under the name ``policy``.  Reading it runs it,
-so read only those that you would run; reading YAML runs nothing.
+Which of both a document is says its ``kind``; without one it is a policy.  In Python it is a file
+that leaves a `Policy` or `Roles` under the name ``policy`` or ``roles``.  Reading it runs it, so
+read only those that you would run; reading YAML runs nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import runpy
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 from pydantic import ValidationError
 
 from mlflow_vault.decide.expression.complaint import nearest
 from mlflow_vault.decide.policy.parts import Part
+from mlflow_vault.decide.policy.roles import Roles
 from mlflow_vault.decide.policy.schema import Policy
 from mlflow_vault.errors import InvalidInputError, NotFoundError
 from mlflow_vault.govern.policies.yaml_tree import LARGEST, Tree, read_tree
@@ -25,7 +27,10 @@ from mlflow_vault.govern.policies.yaml_tree import LARGEST, Tree, read_tree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Document: TypeAlias = Policy | Roles
+
 _YAML: Final = {".yaml", ".yml", ".json"}
+_KINDS: Final[dict[str, type[Document]]] = {"PromotionPolicy": Policy, "Roles": Roles}
 _SHOWN: Final = 20
 
 
@@ -35,6 +40,25 @@ def check(path: str | Path) -> Policy:
     Raises:
         NotFoundError: There is no such file.
         InvalidInputError: It is no policy; the message tells each fault with line and column.
+    """
+    return _policy(check_document(path), str(path))
+
+
+def read(text: str, name: str = "policy") -> Policy:
+    """Read the policy that *text* is, in YAML or JSON; *name* is what errors call it.
+
+    Raises:
+        InvalidInputError: It is no policy; the message tells each fault with line and column.
+    """
+    return _policy(read_document(text, name), name)
+
+
+def check_document(path: str | Path) -> Document:
+    """Read the policy or the roles at *path*: YAML, JSON, or Python, which is run.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InvalidInputError: It is neither; the message tells each fault with line and column.
     """
     path = Path(path)
     if not path.exists():
@@ -51,37 +75,52 @@ def check(path: str | Path) -> Policy:
         raise InvalidInputError(f"{path} cannot be read: {cause.strerror}") from cause
     except UnicodeDecodeError as cause:
         raise InvalidInputError(f"{path} is no UTF-8: {cause}") from cause
-    return read(text, str(path))
+    return read_document(text, str(path))
 
 
-def read(text: str, name: str = "policy") -> Policy:
-    """Read the policy that *text* is, in YAML or JSON; *name* is what errors call it.
+def read_document(text: str, name: str = "policy") -> Document:
+    """Read the policy or the roles that *text* is; *name* is what errors call it.
 
     Raises:
-        InvalidInputError: It is no policy; the message tells each fault with line and column.
+        InvalidInputError: It is neither; the message tells each fault with line and column.
     """
     tree = read_tree(text, name)
     if not isinstance(tree.value, dict):
         raise InvalidInputError(f"{name}: a policy is a mapping: apiVersion, kind, metadata, ...")
+    kind = tree.value.get("kind", "PromotionPolicy")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        what = nearest(kind, list(_KINDS)) if isinstance(kind, str) else f"know {', '.join(_KINDS)}"
+        raise InvalidInputError(f"{name}:{tree.place(('kind',))}: kind: got {kind!r:.80}; {what}")
     try:
-        return Policy.model_validate(tree.value)
+        return _KINDS[kind].model_validate(tree.value)
     except ValidationError as cause:
-        raise InvalidInputError(_told(cause, name, tree)) from cause
+        raise InvalidInputError(_told(cause, name, tree, _KINDS[kind])) from cause
 
 
-def _run(path: Path) -> Policy:
+def _policy(found: Document, name: str) -> Policy:
+    if not isinstance(found, Policy):
+        raise InvalidInputError(f"{name}: these are roles, and a policy is asked for")
+    return found
+
+
+def _run(path: Path) -> Document:
     try:
-        found = runpy.run_path(str(path), run_name="mlflow_vault_policy").get("policy")
+        left = runpy.run_path(str(path), run_name="mlflow_vault_policy")
     except ValidationError as cause:
         where = f"{path}:{_line(cause, path)}"
-        raise InvalidInputError(_told(cause, where, None)) from cause
+        model = Roles if cause.title == Roles.__name__ else Policy
+        raise InvalidInputError(_told(cause, where, None, model)) from cause
     except (Exception, SystemExit) as cause:
         line = getattr(cause, "lineno", None) or _line(cause, path)
         kind = type(cause).__name__
         raise InvalidInputError(f"{path}:{line}: it raised {kind}: {cause!s:.500}") from cause
-    if not isinstance(found, Policy):
-        raise InvalidInputError(f"{path} leaves no Policy under the name 'policy'")
-    return found
+    found = [one for one in map(left.get, ("policy", "roles")) if isinstance(one, Policy | Roles)]
+    if len(found) != 1:
+        raise InvalidInputError(
+            f"{path} leaves no Policy under the name 'policy', nor Roles under the name 'roles', "
+            "or both"
+        )
+    return found[0]
 
 
 def _line(cause: BaseException, path: Path) -> int:
@@ -90,14 +129,20 @@ def _line(cause: BaseException, path: Path) -> int:
     return lines[-1] if lines else 1
 
 
-def _told(cause: ValidationError, name: str, tree: Tree | None) -> str:
+def _told(cause: ValidationError, name: str, tree: Tree | None, model: type[Part]) -> str:
     """Say each fault in a line of its own, in the order of the file."""
     lines = []
     for fault in cause.errors(include_url=False):
         path, kind = fault["loc"], fault["type"]
-        message = _message(fault["msg"], kind, path, fault.get("input"))
+        of_key = kind == "extra_forbidden" or path[-1:] == ("[key]",)
+        path = path[:-1] if path[-1:] == ("[key]",) else path
+        if kind == "extra_forbidden":
+            known = nearest(str(path[-1]), _keys(model, path[:-1]))
+            message = f"there is no such key; {known}"
+        else:
+            message = _message(fault["msg"], kind, fault.get("input"))
         dotted = _dotted(path)
-        place = None if tree is None else tree.place(path, key=kind == "extra_forbidden")
+        place = None if tree is None else tree.place(path, key=of_key)
         where = f"{name}:{place}" if place is not None else name
         order = (place.line, place.column) if place is not None else (0, 0)
         lines.append((order, f"{where}: {dotted}{': ' if dotted else ''}{message}"))
@@ -106,12 +151,10 @@ def _told(cause: ValidationError, name: str, tree: Tree | None) -> str:
     return "\n".join([*(line for _, line in lines[:_SHOWN]), *more])
 
 
-def _message(told: str, kind: str, path: tuple[str | int, ...], given: Any) -> str:
+def _message(told: str, kind: str, given: Any) -> str:
     if kind == "missing":
         return "it is missing"
-    if kind == "extra_forbidden":
-        return f"there is no such key; {nearest(str(path[-1]), _keys(path[:-1]))}"
-    if kind == "literal_error" and isinstance(given, str):
+    if kind in {"literal_error", "enum"} and isinstance(given, str):
         words = told.split("'")[1::2]
         return f"got {given!r:.80}; {nearest(given, words)}"
     if kind in {"model_type", "dict_type"}:
@@ -128,9 +171,8 @@ def _dotted(path: tuple[str | int, ...]) -> str:
     return spelled
 
 
-def _keys(path: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that are known at *path*."""
-    model: type[Part] = Policy
+def _keys(model: type[Part], path: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that are known at *path* below *model*."""
     for part in path:
         for name, known in model.model_fields.items():
             if part in (name, known.validation_alias):

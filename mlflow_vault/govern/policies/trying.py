@@ -18,6 +18,7 @@ from mlflow_vault.decide.policy import (
     Context,
     Evidence,
     Finding,
+    Policy,
     State,
     Stay,
     Verdict,
@@ -32,8 +33,9 @@ from mlflow_vault.govern.index.known import STAGE_TAG, STAGES
 from mlflow_vault.govern.policies.subjects import subject
 
 if TYPE_CHECKING:
-    from mlflow_vault.decide.policy import Policy, Subject
+    from mlflow_vault.decide.policy import Subject
     from mlflow_vault.decide.policy.given import Example, Given, GivenVersion
+    from mlflow_vault.govern.policies.reading import Document
 
 NOW: Final = 1_767_225_600_000  # the imagined now: the first of January 2026
 _OTHER: Final = str(Digest.of(b"another"))
@@ -99,6 +101,22 @@ def examples(policy: Policy) -> tuple[Tried, ...]:
         given[example.name] = whole
         tried.append(_try(policy, example, whole))
     return tuple(tried)
+
+
+def refuse_failing(document: Document) -> None:
+    """Refuse a policy that does not say what its own examples expect; roles have none.
+
+    Raises:
+        InvalidInputError: It is one.
+    """
+    tried = examples(document) if isinstance(document, Policy) else ()
+    failed = [one for one in tried if not one.passed]
+    if failed:
+        told = "; ".join(f"{one.name!r}: {', '.join(one.problems)}" for one in failed)
+        raise InvalidInputError(
+            f"{document.name} is not applied, as {len(failed)} of its {len(tried)} examples fail: "
+            f"{told}"
+        )
 
 
 def _try(policy: Policy, example: Example, given: Given) -> Tried:

@@ -80,6 +80,11 @@ class Key:
         public = public_pem(key.public_key())
         return cls(key, fingerprint(public), _chain(public, certificates))
 
+    @property
+    def private(self) -> ec.EllipticCurvePrivateKey:
+        """The key itself, for what is signed otherwise."""
+        return self._private
+
     def sign(self, payload: bytes) -> Signature:
         """Sign *payload*, a statement."""
         hint = "" if self.certificates else self.fingerprint

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from doors import coding, files, keys, log, objects, versions
+from doors import approvals, bundles, coding, decisions, files, keys, log, objects, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,4 +20,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     **keys.TARGETS,
     **versions.TARGETS,
     **log.TARGETS,
+    **decisions.TARGETS,
+    **bundles.TARGETS,
+    **approvals.TARGETS,
 }

@@ -188,3 +188,24 @@ def test_hostile_names(log: Log, append: Append) -> None:
     html = [tagged._repr_html_(), at([tagged], _moment(9))._repr_html_()]
     assert all("<b>" not in text and "<i>" not in text for text in html)
     assert [text.count("\n") for text in shown] == [0, 0, 0, 2]
+
+
+def test_at_decisions(log: Log, append: Append) -> None:
+    """A decision that was logged again, by whoever finished it, changes nothing."""
+
+    def decide(number: int, decision: int) -> LogEntry:
+        after = {**_aliases(production=number), "decision": decision, "record": "b3:"}
+        subject = Subject("version", "fraud", Digest.of(b"decided %d" % number))
+        return append(log, action=Action.PROMOTE, subject=subject, after=after)
+
+    append(log, 1)
+    first = decide(1, 0)
+    second = decide(2, 1)
+    decide(1, 0)
+    decide(2, 1)
+    now = at(log.entries(), _moment(99)).models["fraud"].aliases["production"]
+
+    assert (now.number, now.entry) == (2, second)
+    assert now.digest == Digest.of(b"decided 2")
+    then = at(log.entries(), _moment(1)).models["fraud"].aliases["production"]
+    assert (then.entry, then.digest) == (first, Digest.of(b"decided 1"))

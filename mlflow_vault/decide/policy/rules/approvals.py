@@ -35,7 +35,7 @@ def judge_approvals(case: Case) -> Iterator[Result]:
     refused: dict[str, Approval] = {}
     ignored: list[str] = []
     for one in given:
-        why = _why_not(case, asked, one)
+        why = objection(case, asked, one)
         if why:
             ignored.append(f"{_name(one)}: {why}")
             continue
@@ -83,7 +83,7 @@ def _result(
     return Result("approvals", text, State.PASSED, reason, seen)
 
 
-def _why_not(case: Case, asked: Approvals, one: Approval) -> str:
+def objection(case: Case, asked: Approvals, one: Approval) -> str:
     """Say why *one* does not count; empty if it does."""
     return next(_objections(case, asked, one), "")
 

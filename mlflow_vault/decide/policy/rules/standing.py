@@ -5,10 +5,10 @@ Pure: no I/O.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.policy.durations import moment, rough, spell
+from mlflow_vault.decide.policy.matching import is_for
 from mlflow_vault.decide.policy.verdict import Result, State
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def judge_model(case: Case) -> Iterator[Result]:
     """Judge whether the policy is for such models at all."""
     patterns, name = case.policy.metadata.models, case.candidate.name
-    holds = any(fnmatchcase(name, pattern) for pattern in patterns)
+    holds = is_for(case.policy, name)
     reason = f"{name!r} is" if holds else f"the policy is not for {name!r}"
     yield Result(
         "models",
