@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow_vault.errors import (
         ConflictError,
         CorruptionError,
+        DeniedError,
         InvalidInputError,
         NotFoundError,
         PermissionDeniedError,
@@ -28,24 +29,35 @@ if TYPE_CHECKING:
         UnsupportedError,
         UntrustedError,
         VaultError,
+        WaitingError,
     )
     from mlflow_vault.fluent import (
         Vault,
+        approve,
+        archive,
         checkout,
         commit,
         diff,
+        evidence,
         impact,
         lineage,
         load_model,
         origin,
+        promote,
+        reject,
+        rollback,
         search_versions,
         sign,
+        status,
         sync,
         timeline,
         version,
         versions,
     )
     from mlflow_vault.format.version import Version
+    from mlflow_vault.govern.bundle.verifying import verify_bundle
+    from mlflow_vault.govern.release.approver_key import ApproverKey
+    from mlflow_vault.govern.release.promotion import Promotion
     from mlflow_vault.govern.signing.keys import Key
     from mlflow_vault.govern.signing.trust import Trust
     from mlflow_vault.govern.syncing import Sync
@@ -54,14 +66,17 @@ if TYPE_CHECKING:
     from mlflow_vault.progress import progress_bar
 
 __all__ = [
+    "ApproverKey",
     "ConflictError",
     "CorruptionError",
     "Damage",
+    "DeniedError",
     "InvalidInputError",
     "Item",
     "Key",
     "NotFoundError",
     "PermissionDeniedError",
+    "Promotion",
     "SealedError",
     "SourceChangedError",
     "Stats",
@@ -74,10 +89,14 @@ __all__ = [
     "VaultError",
     "Verification",
     "Version",
+    "WaitingError",
+    "approve",
+    "archive",
     "autolog",
     "checkout",
     "commit",
     "diff",
+    "evidence",
     "full_digest",
     "impact",
     "lineage",
@@ -85,10 +104,15 @@ __all__ = [
     "log_input",
     "origin",
     "progress_bar",
+    "promote",
+    "reject",
+    "rollback",
     "search_versions",
     "sign",
+    "status",
     "sync",
     "timeline",
+    "verify_bundle",
     "version",
     "versions",
 ]
@@ -111,6 +135,7 @@ _HOMES: Final = {
     "timeline": "mlflow_vault.fluent",
     "version": "mlflow_vault.fluent",
     "versions": "mlflow_vault.fluent",
+    "verify_bundle": "mlflow_vault.govern.bundle.verifying",
     "Sync": "mlflow_vault.govern.syncing",
     "Version": "mlflow_vault.format.version",
     "Item": "mlflow_vault.engine.tree",
@@ -118,6 +143,12 @@ _HOMES: Final = {
     "Stats": "mlflow_vault.engine.upkeep",
     "Verification": "mlflow_vault.engine.upkeep",
     "progress_bar": "mlflow_vault.progress",
+    **dict.fromkeys(
+        ("approve", "archive", "evidence", "promote", "reject", "rollback", "status"),
+        "mlflow_vault.fluent",
+    ),
+    "Promotion": "mlflow_vault.govern.release.promotion",
+    "ApproverKey": "mlflow_vault.govern.release.approver_key",
     "Key": "mlflow_vault.govern.signing.keys",
     "Trust": "mlflow_vault.govern.signing.trust",
 }

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.lineage.graph import LineageGraph
     from mlflow_vault.decide.lineage.impact import Impact
     from mlflow_vault.decide.lineage.queries import Event, Origins
+    from mlflow_vault.decide.policy import Policy
+    from mlflow_vault.format.statement import Statement
     from mlflow_vault.format.version import Version
     from mlflow_vault.govern.diff import Diff
     from mlflow_vault.govern.host import Host
     from mlflow_vault.govern.knowledge import Moment
     from mlflow_vault.govern.references import Reference
+    from mlflow_vault.govern.release.approver_key import ApproverKey
+    from mlflow_vault.govern.release.promotion import Promotion
+    from mlflow_vault.govern.release.status import Status
     from mlflow_vault.govern.searching import Found
     from mlflow_vault.govern.signing.bundle import Signature
     from mlflow_vault.govern.signing.keys import Key
@@ -37,15 +42,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Vault",
+    "approve",
+    "archive",
     "checkout",
     "commit",
     "diff",
+    "evidence",
     "impact",
     "lineage",
     "load_model",
     "origin",
+    "promote",
+    "reject",
+    "rollback",
     "search_versions",
     "sign",
+    "status",
     "sync",
     "timeline",
     "vault_of",
@@ -57,9 +69,10 @@ VARIABLE: Final = "MLFLOW_VAULT_URI"
 
 
 def _mlflow() -> Host:
-    from mlflow_vault.plugin.host import MlflowHost  # noqa: PLC0415 - seconds, and not all need it
+    # Takes seconds, and not all need it.
+    from mlflow_vault.plugin.governing.scoped_host import host_of_process  # noqa: PLC0415
 
-    return MlflowHost()
+    return host_of_process()
 
 
 attach(_mlflow)
@@ -187,6 +200,69 @@ def search_versions(
 def sign(reference: Reference, key: Key) -> Signature:
     """Sign a version from the digests that the vault has; see `Vault.sign`."""
     return vault_of(reference).sign(reference, key)
+
+
+def promote(
+    reference: Reference,
+    *,
+    to: str,
+    policy: Policy | str | Path | None = None,
+    reason: str = "",
+) -> Promotion:
+    """Move a version to a stage, if the policies in force allow it; see `Vault.promote`."""
+    return vault_of(reference).promote(reference, to=to, policy=policy, reason=reason)
+
+
+def approve(
+    reference: Reference,
+    *,
+    to: str = "",
+    reason: str = "",
+    code: str = "",
+    key: ApproverKey | Key | None = None,
+) -> Statement:
+    """Say yes to a version; see `Vault.approve`."""
+    return vault_of(reference).approve(reference, to=to, reason=reason, code=code, key=key)
+
+
+def reject(
+    reference: Reference,
+    *,
+    to: str = "",
+    reason: str = "",
+    code: str = "",
+    key: ApproverKey | Key | None = None,
+) -> Statement:
+    """Say no to a version; see `Vault.reject`."""
+    return vault_of(reference).reject(reference, to=to, reason=reason, code=code, key=key)
+
+
+def evidence(
+    reference: Reference,
+    *,
+    type: str,  # noqa: A002 - as policies call it
+    name: str,
+    passed: bool,
+    values: Mapping[str, Any] | None = None,
+) -> Statement:
+    """Keep a result of a test beside a version; see `Vault.evidence`."""
+    vault = vault_of(reference)
+    return vault.evidence(reference, type=type, name=name, passed=passed, values=values)
+
+
+def archive(reference: Reference, *, reason: str) -> Promotion:
+    """Take a version out of service; see `Vault.archive`."""
+    return vault_of(reference).archive(reference, reason=reason)
+
+
+def rollback(name: str, *, reason: str, to: Reference = "") -> Promotion:
+    """Put the last healthy version back into production; see `Vault.rollback`."""
+    return vault_of(f"models:/{name}/latest").rollback(name, reason=reason, to=to)
+
+
+def status(name: str) -> Status:
+    """Say how a registered model stands; see `Vault.status`."""
+    return vault_of(f"models:/{name}/latest").status(name)
 
 
 def load_model(

@@ -1,6 +1,7 @@
 """Commits what somebody registered: what the registry calls behind every client's back.
 
 The model may be in a vault or not; outside of every vault it stays what MLflow makes of it.
+Whoever the server authenticated is the author of the version, and can be none of its approvers.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mlflow_vault.errors import InvalidInputError
-from mlflow_vault.plugin.guard import DESTINATION_VARIABLE, HostPolicy
-from mlflow_vault.plugin.host import MlflowHost
+from mlflow_vault.plugin.governing.actor import actor_of_request
+from mlflow_vault.plugin.governing.scoped_host import active_workspace
+from mlflow_vault.plugin.governing.showing import ShowingHost
+from mlflow_vault.plugin.guard import BACKEND_VARIABLE, DESTINATION_VARIABLE, HostPolicy
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-_BACKEND_VARIABLE: Final = "_MLFLOW_SERVER_FILE_STORE"
 _PROXIED: Final = "mlflow-artifacts"
 
 _logger = logging.getLogger(__name__)
@@ -31,7 +33,8 @@ def on_registered(version: ModelVersion, store_uri: str) -> None:
     Raises:
         VaultError: It is in a vault, and cannot be committed.
     """
-    host = MlflowHost(os.environ.get(_BACKEND_VARIABLE) or None, store_uri)
+    backend = os.environ.get(BACKEND_VARIABLE) or None
+    host = ShowingHost(backend, store_uri, active_workspace())
     held = host.held(version)
     location = _real(held.location)
     policy = HostPolicy.from_environment(os.environ)
@@ -47,7 +50,9 @@ def on_registered(version: ModelVersion, store_uri: str) -> None:
     lacking = vault.lacking(held.name, held.tags)
     if lacking:
         _logger.warning("%s is registered without %s", held.uri, "; ".join(lacking))
-    vault.adopt(replace(held, location=location))
+    actor = actor_of_request()
+    held = replace(held, location=location, author=actor.name if actor.verified else held.author)
+    vault.adopt(held, actor if actor.verified else None)
 
 
 def _real(location: str) -> str:

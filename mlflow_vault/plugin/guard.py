@@ -30,6 +30,7 @@ ALLOWED_VARIABLE: Final = "MLFLOW_VAULT_ALLOWED_ROOTS"
 # What `mlflow server` tells its workers; the first one marks a server's process.
 ROOT_VARIABLE: Final = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 DESTINATION_VARIABLE: Final = "_MLFLOW_SERVER_ARTIFACT_DESTINATION"
+BACKEND_VARIABLE: Final = "_MLFLOW_SERVER_FILE_STORE"  # its database
 
 _OURS: Final = re.compile(r"vault[-+]", re.IGNORECASE)
 

@@ -6,7 +6,7 @@ What MLflow answers is translated into our errors here, and nowhere else.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -18,28 +18,30 @@ from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.tracking import MlflowClient
 
 from mlflow_vault.errors import (
+    DeniedError,
     InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
-    StorageError,
-    VaultError,
 )
-from mlflow_vault.govern.host import Held
+from mlflow_vault.govern.host import ASK_TAG, GOVERNED_TAG, Held
+from mlflow_vault.plugin import metrics
+from mlflow_vault.plugin.answers import translated
 from mlflow_vault.plugin.capturing.facts import facts_of
-from mlflow_vault.plugin.capturing.masking import masked
-from mlflow_vault.plugin.registered import LOGGED, filter_for, held_of, is_prompt, paged
+from mlflow_vault.plugin.registered import LOGGED, by_alias, filter_for, held_of, is_prompt, paged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from mlflow.entities.model_registry import ModelVersion
 
+    from mlflow_vault.decide.policy.health.judge import Sample
+
 _MODEL_FILE: Final = "MLmodel"
 _DEFAULT: Final = "0"  # MLflow's default experiment
-_MISSING: Final = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _THERE: Final = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
-_DENIED: Final = "PERMISSION_DENIED"
-_WRONG: Final = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE"}
+# Databases and folders that MLflow opens itself: nobody stands before them who could govern.
+_PLAIN: Final = {"", "file", "sqlite", "postgresql", "mysql", "mssql"}
 
 
 class MlflowHost:
@@ -136,6 +138,49 @@ class MlflowHost:
             for key, text in tags.items():
                 self._client.set_model_version_tag(held.name, str(held.number), key, text)
 
+    def untag(self, held: Held, keys: Iterable[str]) -> None:
+        """Take the tags *keys* of a model version away, those that it has."""
+        with self._translated(held.uri):
+            for key in keys:
+                self._client.delete_model_version_tag(held.name, str(held.number), key)
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Return which version each alias of a registered model points at."""
+        with self._translated(name):
+            for model in paged(self._client.search_registered_models, filter_for(name), []):
+                if model.name == name:
+                    return {str(alias): int(to) for alias, to in model.aliases.items()}
+        return {}
+
+    def set_alias(self, name: str, alias: str, number: int) -> None:
+        """Let an alias of a registered model point at a version of it."""
+        with self._translated(name):
+            self._client.set_registered_model_alias(name, alias, str(number))
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take an alias of a registered model away, if there is one."""
+        with self._translated(name):
+            self._client.delete_registered_model_alias(name, alias)
+
+    def governs(self, name: str) -> bool:
+        """Whether the registry itself decides which version of a model may stand where."""
+        if urlsplit(self.uri).scheme.partition("+")[0] in _PLAIN:
+            return False
+        return self.model_tags(name).get(GOVERNED_TAG) == "true"
+
+    def ask(self, name: str, number: int, verb: str, body: Mapping[str, Any]) -> None:
+        """Ask a registry that governs a model to do something with a version of it.
+
+        Raises:
+            DeniedError: It refuses; the message is what it says.
+        """
+        try:
+            with self._translated(f"models:/{name}/{number}"):
+                key = f"{ASK_TAG}{verb}"
+                self._client.set_model_version_tag(name, str(number), key, json.dumps(dict(body)))
+        except PermissionDeniedError as cause:
+            raise DeniedError(str(cause)) from cause
+
     def model_tags(self, name: str) -> dict[str, str]:
         """Return the tags of a registered model; none if there is no such model."""
         try:
@@ -151,6 +196,13 @@ class MlflowHost:
             self._make_model(client, name)
             for key, text in tags.items():
                 client.set_registered_model_tag(name, key, text)
+
+    def metric(self, key: str, held: Held, experiment: str = "", runs: str = "") -> Sample:
+        """Return the latest value of a metric, and when it was logged; or why there is none."""
+        with self._translated(f"the metric {key}"):
+            if experiment:
+                return metrics.of_experiment(self._client, key, experiment, runs)
+            return metrics.of_version(self._client, key, held)
 
     def facts(self, held: Held, artifact: Callable[[str], bytes | None]) -> dict[str, Any]:
         """Return what MLflow knows of how *held* was made."""
@@ -181,7 +233,7 @@ class MlflowHost:
             )
         name = str(parsed.name or parsed.model_id or "")
         if parsed.alias:
-            return self.held(client.get_model_version_by_alias(name, parsed.alias))
+            return self.held(by_alias(client, name, parsed.alias))
         if parsed.version:
             return self.held(client.get_model_version(name, parsed.version))
         if parsed.stage:
@@ -236,22 +288,5 @@ class MlflowHost:
             if error.error_code not in _THERE:
                 raise
 
-    @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except VaultError:
-            raise
-        except MlflowException as error:
-            # What failed may name a URL, and that may hold a password.
-            said = masked(f"MLflow at {self.uri}, asked for {what}: {error.message}")
-            if error.error_code in _MISSING:
-                raise NotFoundError(said) from error
-            if error.error_code in _WRONG:
-                raise InvalidInputError(said) from error
-            if error.error_code == _DENIED:
-                raise PermissionDeniedError(said) from error
-            raise StorageError(said) from error
-        except Exception as error:  # its databases and its stores of artifacts raise their own
-            said = masked(f"MLflow at {self.uri}, asked for {what}, failed: {error!r}")
-            raise StorageError(said) from error
+    def _translated(self, what: str) -> AbstractContextManager[None]:
+        return translated(self.uri, what)

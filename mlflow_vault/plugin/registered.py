@@ -9,12 +9,16 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from mlflow.exceptions import MlflowException
+
+from mlflow_vault.errors import NotFoundError
 from mlflow_vault.govern.host import DIGEST_TAG, Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 LOGGED: Final = re.compile(r"m-[0-9a-f]{32}")
 _PROMPT: Final = "mlflow.prompt.is_prompt"
@@ -42,6 +46,20 @@ def held_of(version: ModelVersion) -> Held:
         aliases=tuple(map(str, version.aliases or ())),
         tags={str(key): str(text) for key, text in version.tags.items()},
     )
+
+
+def by_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion:
+    """Return the version that an alias of a registered model points at.
+
+    Raises:
+        NotFoundError: There is no such alias, which MLflow's databases call a wrong argument.
+    """
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code == "INVALID_PARAMETER_VALUE":
+            raise NotFoundError(f"no version of {name} has the alias {alias}") from error
+        raise
 
 
 def filter_for(name: str) -> str | None:

@@ -1,8 +1,9 @@
-"""MLflow's model registry, in which every version that is registered is committed.
+"""MLflow's model registry, in which versions are committed, and move as policies allow.
 
 ``mlflow server --registry-store-uri vault-postgresql://...`` keeps the registry where MLflow
 would, in the same tables, and binds every client, those without this package included:
 
+    every call            ->  `governing`           is it governed, who asks, may they?
     create_model_version  ->  MLflow's own store  ->  `committing.on_registered`
                                                         outside every vault: stays as MLflow has it
                                                         fails: taken back, and the client hears why
@@ -27,16 +28,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 from mlflow.exceptions import MlflowException
-from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 from mlflow.protos.databricks_pb2 import (
     ABORTED,
-    PERMISSION_DENIED,
     TEMPORARILY_UNAVAILABLE,
     ErrorCode,
 )
 
 from mlflow_vault.errors import VaultError
-from mlflow_vault.plugin.guard import HostPolicy
+from mlflow_vault.plugin.governing.calls import unknown
+from mlflow_vault.plugin.governing.prompts import is_own, is_prompt_version
+from mlflow_vault.plugin.guard import BACKEND_VARIABLE, HostPolicy
 from mlflow_vault.plugin.translate import translated
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 SCHEME: Final = "vault-"
-OWN_TAGS: Final = "mlflow_vault."
-# What `mlflow server` tells its workers of its database and of the copy it reads from.
-_BACKEND_VARIABLE: Final = "_MLFLOW_SERVER_FILE_STORE"
+# What `mlflow server` tells its workers of the copy of its database that it reads from.
 _REPLICA_VARIABLE: Final = "_MLFLOW_SERVER_READ_REPLICA_BACKEND_STORE"
 
 
@@ -65,7 +64,7 @@ def open_store(store_uri: str) -> Any:
     made = store_class(workspaces=bool(MLFLOW_ENABLE_WORKSPACES.get()))
     replica = os.environ.get(_REPLICA_VARIABLE)
     # The copy is of the server's own database, not of a registry that lies elsewhere.
-    same = os.environ.get(_BACKEND_VARIABLE) == database
+    same = os.environ.get(BACKEND_VARIABLE) == database
     if replica and same and "read_db_uri" in signature(made).parameters:
         return made(database, read_db_uri=replica)
     return made(database)
@@ -73,13 +72,19 @@ def open_store(store_uri: str) -> Any:
 
 @lru_cache
 def store_class(*, workspaces: bool) -> Any:
-    """Return `CommittingStore` over the store that the installed MLflow would use itself."""
+    """Return the store that the installed MLflow would use itself, guarded and committing."""
     place = "mlflow.store.model_registry.sqlalchemy_"
     if workspaces:
         below = import_module(place + "workspace_store").WorkspaceAwareSqlAlchemyStore
     else:
         below = import_module(place + "store").SqlAlchemyStore
-    return type("VaultRegistryStore", (CommittingStore, below), {"__module__": __name__})
+    if grown := unknown(below):
+        _logger.warning(
+            "This MLflow's registry can do what this release does not know, and does not guard: %s",
+            ", ".join(grown),
+        )
+    guard = import_module("mlflow_vault.plugin.governing.enforcing").EnforcingStore
+    return type("VaultRegistryStore", (guard, CommittingStore, below), {"__module__": __name__})
 
 
 def commit_registered(version: ModelVersion, store_uri: str) -> None:
@@ -132,13 +137,13 @@ class CommittingStore:
             name,
             source,
             run_id=run_id,
-            tags=[tag for tag in sent if not _is_own(tag.key)],
+            tags=[tag for tag in sent if not is_own(tag.key)],
             run_link=run_link,
             description=description,
             local_model_path=local_model_path,
             model_id=model_id,
         )
-        if is_prompt(source, sent):
+        if is_prompt_version(source, sent):
             return version
         try:
             with translated(HostPolicy.from_environment(os.environ).hidden()):
@@ -153,32 +158,10 @@ class CommittingStore:
             return version  # a copy of the database may not have heard of it yet
         return self.get_model_version(version.name, version.version)  # type: ignore[attr-defined]
 
-    def set_model_version_tag(self, name: str, version: str, tag: Any) -> None:
-        """Set a tag, if it is not one of the vault's; saying again what such a tag says is fine.
-
-        Raises:
-            MlflowException: The tag is the vault's to set (`PERMISSION_DENIED`).
-        """
-        if _is_own(tag.key):
-            held = self.get_model_version(name, version).tags  # type: ignore[attr-defined]
-            if held.get(tag.key) == tag.value:
-                return
-            raise _denied(name, version, tag.key)
-        super().set_model_version_tag(name, version, tag)  # type: ignore[misc]
-
-    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
-        """Delete a tag, if it is not one of the vault's.
-
-        Raises:
-            MlflowException: The tag is the vault's to delete (`PERMISSION_DENIED`).
-        """
-        if _is_own(key):
-            raise _denied(name, version, key)
-        super().delete_model_version_tag(name, version, key)  # type: ignore[misc]
-
     def _take_back(self, version: ModelVersion) -> None:
         try:
-            self.delete_model_version(version.name, version.version)  # type: ignore[attr-defined]
+            # Past the guard: it was never there.
+            super().delete_model_version(version.name, version.version)  # type: ignore[misc]
         except Exception:  # the client hears of the first failure; this one is the operator's
             _logger.exception(
                 "%s/%s was registered, could neither be committed nor taken back, and is in the "
@@ -186,15 +169,6 @@ class CommittingStore:
                 version.name,
                 version.version,
             )
-
-
-def is_prompt(source: str, tags: Iterable[Any]) -> bool:
-    """Return whether MLflow means a prompt: it says so, and there is nothing to load.
-
-    The tag alone is not believed: any client can send it along.
-    """
-    told = {tag.key: tag.value for tag in tags}
-    return ":" not in source and str(told.get(IS_PROMPT_TAG_KEY, "")).lower() == "true"
 
 
 def _translating(commit: Commit, version: ModelVersion, store_uri: str) -> None:
@@ -206,18 +180,6 @@ def _translating(commit: Commit, version: ModelVersion, store_uri: str) -> None:
     except Exception as error:
         _logger.exception("Committing %s/%s failed", version.name, version.version)
         raise MlflowException(f"The log has the reason ({type(error).__name__}).") from error
-
-
-def _is_own(key: str) -> bool:
-    # Some databases compare without regard to case.
-    return key.strip().lower().startswith(OWN_TAGS)
-
-
-def _denied(name: str, version: str, key: str) -> MlflowException:
-    return MlflowException(
-        f"the tag {key} of {name}/{version} says what a vault holds and is set by it alone",
-        error_code=PERMISSION_DENIED,
-    )
 
 
 def _code(error: MlflowException) -> int:

@@ -33,6 +33,7 @@ from mlflow.store.artifact.artifact_repo import verify_artifact_path
 from mlflow_vault.errors import (
     ConflictError,
     CorruptionError,
+    DeniedError,
     InvalidInputError,
     NotFoundError,
     PermissionDeniedError,
@@ -58,6 +59,7 @@ _CODES: Final[dict[type[VaultError], int]] = {
     CorruptionError: DATA_LOSS,  # 500
     UnsupportedError: NOT_IMPLEMENTED,  # 501
     UntrustedError: PERMISSION_DENIED,  # 403
+    DeniedError: PERMISSION_DENIED,  # 403
     PermissionDeniedError: PERMISSION_DENIED,  # 403
     StorageError: TEMPORARILY_UNAVAILABLE,  # 503, which clients try again
 }

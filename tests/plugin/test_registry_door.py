@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
-from mlflow_vault.plugin.registry_store import is_prompt
+from mlflow_vault.plugin.governing.prompts import is_prompt_version
 
 
 def test_spellings() -> None:
@@ -50,7 +50,9 @@ def test_light() -> None:
         ("prompt-template", "true", True),
         ("prompt-template", "True", True),
         ("prompt-template", "false", False),
+        ("dummy-source", "true", True),
         ("vault-file:/a", "true", False),
+        ("folder", "true", False),
         ("models:/m-1", "true", False),
     ],
 )
@@ -58,5 +60,6 @@ def test_prompts(source: str, value: str, prompt: bool) -> None:  # noqa: FBT001
     """A prompt says that it is one, and has nothing to load."""
     tags = [SimpleNamespace(key="mlflow.prompt.is_prompt", value=value)]
 
-    assert is_prompt(source, tags) is prompt
-    assert not is_prompt(source, [])
+    assert is_prompt_version(source, tags) is prompt
+    assert is_prompt_version(source, {"mlflow.prompt.is_prompt": value}) is prompt
+    assert not is_prompt_version(source, [])

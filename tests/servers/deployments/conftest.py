@@ -5,6 +5,7 @@ A deployment is a database, a web server, a way of artifacts and what holds the 
     sqlite         uvicorn                     direct:  clients open the vault themselves
     postgresql     gunicorn, two workers       proxied: clients know the server alone
                    streaming (--app-name vault)                     file, or s3: Ceph's gateway
+                   auth (--app-name basic-auth, with workspaces)
 
 `DEPLOYMENTS` has every pair of these in one server at least, and the triples that matter most.
 `COMMITTING` are servers whose registry commits what is registered, ``vault-postgresql:``.
@@ -34,6 +35,7 @@ import requests
 
 from mlflow_vault.store.address import Address
 from mlflow_vault.store.remote.s3 import S3Store
+from mlflow_vault.testing.enforcement.users import PASSWORD
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Deployment:
             "uvicorn": ["--workers", "1"],
             "gunicorn": ["--workers", "2", "--gunicorn-opts", "--timeout 120"],
             "streaming": ["--workers", "1", "--app-name", "vault"],
+            "auth": ["--workers", "2", "--app-name", "basic-auth", "--enable-workspaces"],
         }
         if self.artifacts == "direct":
             return [*webs[self.web], "--default-artifact-root", root, "--no-serve-artifacts"]
@@ -100,6 +103,18 @@ COMMITTING: Final = [
         "postgresql streaming proxied s3",
     )
 ]
+
+
+GOVERNING: Final = Deployment(*["postgresql", "auth", "proxied", "file"], commits=True)
+# Whoever MLflow's own permissions would stop, they let pass: what stops them is ours.
+AUTH: Final = """
+[mlflow]
+default_permission = MANAGE
+grant_default_workspace_access = true
+database_uri = sqlite:///{folder}/auth.db
+admin_username = root
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +310,12 @@ def serve(
         folder = tmp_path_factory.mktemp(str(deployment))
         environment, root = _kept_environment(), f"vault-file://{folder}/root"
         environment["HOME"] = str(folder)  # where gunicorn keeps a socket
+        if deployment.web == "auth":
+            (folder / "auth.ini").write_text(AUTH.format(folder=folder))
+            environment["MLFLOW_AUTH_CONFIG_PATH"] = str(folder / "auth.ini")
+            environment["MLFLOW_AUTH_ADMIN_PASSWORD"] = PASSWORD
+            environment["MLFLOW_VAULT_TOTP_FILE"] = str(folder / "totp")
+            environment["MLFLOW_FLASK_SERVER_SECRET_KEY"] = secrets.token_hex(16)
         if deployment.store == "s3":
             environment |= settings(request.getfixturevalue("ceph"))
             root = f"vault-s3://vaults/{secrets.token_hex(6)}/root"
@@ -327,4 +348,18 @@ def server(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Server]:
 def committing(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Server]:
     """Each deployment whose registry commits, up."""
     with serve(request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def governing(serve: Serve) -> Iterator[Server]:
+    """A server whose registry governs, and that knows its users; up."""
+    with serve(GOVERNING) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def governing_alone(serve: Serve) -> Iterator[Server]:
+    """Another such server, for whoever says who may do what there; up."""
+    with serve(GOVERNING) as made:
         yield made

@@ -1,0 +1,1 @@
+"""What each call of a governing registry does for each role, tried one by one."""
