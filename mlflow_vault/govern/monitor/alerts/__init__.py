@@ -1,0 +1,1 @@
+"""Alerts: a webhook, Slack and e-mail, for whoever has to know that a version is not healthy."""
