@@ -144,7 +144,8 @@ class Ceph:
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", identity)
         self._run("ceph-osd", "-i", "0")
         user = ("--uid=test", "--display-name=test", f"--access-key={KEY}")
-        self._run("radosgw-admin", "user", "create", *user, f"--secret-key={SECRET}")
+        may = "--caps=users=*;user-policy=*"  # make users, and say what they may
+        self._run("radosgw-admin", "user", "create", *user, f"--secret-key={SECRET}", may)
         self._run("radosgw", "-n", "client.rgw")
         url = f"http://127.0.0.1:{self.port}"
         _wait_for(url, lambda: True)
