@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mlflow_vault.cli.answer import Answer, shown
 from mlflow_vault.cli.versions import vault_for, when
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from mlflow_vault.format.log import LogEntry
     from mlflow_vault.govern.audit.audit import Audit
+
+_REGISTRIES: Final = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 
 
 def verify(arguments: Namespace) -> Answer:
@@ -73,10 +75,20 @@ def prove(arguments: Namespace) -> Answer:
 
 
 def anomalies(arguments: Namespace) -> Answer:
-    """Say what looks odd in the log."""
-    found = list(_audit(arguments).anomalies())
+    """Say what looks odd in the log, and where the registry differs if one is named."""
+    vault = vault_for(arguments, "")
+    found = list(vault.audit.anomalies())
+    if any(os.environ.get(variable) for variable in _REGISTRIES):
+        found += [one.anomaly for one in vault.drift()]
     lines = [shown(str(one)) for one in found] or ["nothing looks odd"]
     return Answer({"anomalies": [one.to_dict() for one in found]}, lines, not found)
+
+
+def drift(arguments: Namespace) -> Answer:
+    """Say where MLflow's registry shows something else than was decided and logged."""
+    found = vault_for(arguments, "").drift()
+    lines = [shown(str(one)) for one in found] or ["the registry shows what the vault has"]
+    return Answer({"drift": [one.to_dict() for one in found]}, lines, not found)
 
 
 def key(arguments: Namespace) -> Answer:

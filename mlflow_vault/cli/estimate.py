@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.cli.answer import Answer, share_text, shown, size_text, table
 from mlflow_vault.cli.disk import measure
+from mlflow_vault.decide.families import series_of
 from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError
 from mlflow_vault.format import layout
 from mlflow_vault.progress import progress_bar
@@ -134,7 +135,7 @@ def _experiments(root: Path) -> Iterator[Step]:
             inner.remove(ARTIFACTS)
             source = Path(folder) / ARTIFACTS
             path = source.relative_to(root).as_posix()
-            name = layout.series_of(f"{path}/").partition("|")[0]
+            name = series_of(f"{path}/").partition("|")[0]
             found = experiments.setdefault(name or root.name, [])
             found.append((source.stat().st_mtime, Part(source, path)))
     if not experiments:

@@ -4,6 +4,7 @@
     1    damage was found, or the operation failed
     2    wrong usage or bad input
     3    a verdict that waits for people or time
+    4    a version that is to be moved is not what its digests say
     130  interrupted; as shells say it, also 141 when whoever read the output went away, 143 when
          told to stop
 

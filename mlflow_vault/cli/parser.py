@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 _EPILOG: Final = """\
 WHERE is a vault, or anything below one: a URI (vault-file:///srv/models/1) or a plain path.
 
-exit codes: 0 fine; 1 damage was found, or the operation failed; 2 wrong usage or bad input;
-130 interrupted.  Errors are one line on standard error.
+exit codes: 0 fine; 1 damage was found, denied, or the operation failed; 2 wrong usage or bad
+input; 3 waits for people or time; 4 what is to be moved is damaged; 130 interrupted.  Errors are
+one line on standard error.
 """
 _ESTIMATE: Final = """\
 Say what a vault would store of your own files, by writing them into a temporary one, which is

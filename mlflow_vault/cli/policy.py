@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_vault.cli.answer import Answer, count_text, shown
 from mlflow_vault.cli.versions import vault_for
+from mlflow_vault.decide.policy.roles import roles_schema
 from mlflow_vault.govern import policies
 
 if TYPE_CHECKING:
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def check(arguments: Namespace) -> Answer:
-    """Say whether a file is a policy.
+    """Say whether a file is a policy, or roles.
 
     Raises:
-        InvalidInputError: It is none; the message has line, column and what may have been meant.
+        InvalidInputError: It is neither; the message has line, column and what may have been meant.
     """
-    policy = policies.check(arguments.file)
-    values = {"policy": policy.name, "digest": str(policy.digest)}
-    return Answer(values, [f"{shown(policy.name)} is a policy: {policy.digest}"])
+    found = policies.check_document(arguments.file)
+    kind, what = ("roles", "roles") if found.kind == "Roles" else ("policy", "a policy")
+    line = f"{shown(found.name)} is {what}: {found.digest}"
+    return Answer({kind: found.name, "digest": str(found.digest)}, [line])
 
 
 def test(arguments: Namespace) -> Answer:
@@ -41,9 +43,9 @@ def judge(arguments: Namespace) -> Answer:
     return Answer(verdict.to_dict(), lines, verdict.passed, code=verdict.exit_code)
 
 
-def schema(_: Namespace) -> Answer:
-    """Write the JSON Schema of policies, for editors."""
-    found = policies.json_schema()
+def schema(arguments: Namespace) -> Answer:
+    """Write the JSON Schema of policies or roles, for editors."""
+    found = roles_schema() if arguments.of == "roles" else policies.json_schema()
     return Answer(found, json.dumps(found, indent=2).splitlines())
 
 

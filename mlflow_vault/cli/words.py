@@ -7,6 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mlflow_vault.cli.monitor_words import MONITOR_WORDS
+from mlflow_vault.cli.policy_words import POLICY_WORDS
+from mlflow_vault.cli.proof_words import PROOF_WORDS
+from mlflow_vault.cli.release_words import RELEASE_WORDS
+from mlflow_vault.cli.trigger_words import TRIGGER_WORDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -170,21 +176,6 @@ def _audit_key(parser: argparse.ArgumentParser) -> None:
     _audit(parser)
 
 
-def _policy(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="YAML, or Python")
-    _versions(parser, "policy")
-
-
-def _policy_judge(parser: argparse.ArgumentParser) -> None:
-    _policy(parser)
-    parser.add_argument("reference", metavar="REF", help=_REF)
-    parser.add_argument("--baseline", metavar="REF", default="", help="instead of the policy's own")
-
-
-def _policy_schema(parser: argparse.ArgumentParser) -> None:
-    _versions(parser, "policy")
-
-
 def _pair(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not key or not equals:
@@ -214,11 +205,13 @@ WORDS: Final[tuple[tuple[str, str, More], ...]] = (
     ("audit export", "write the audit log out", _audit_export),
     ("audit at", "say which versions and aliases there were at a moment", _audit_at),
     ("audit anomalies", "say what looks odd in the audit log", _audit),
+    ("audit drift", "say where MLflow differs from what was decided and logged", _audit),
     ("audit key", "make a key that signs checkpoints", _audit_key),
     ("audit checkpoint", "sign what the audit log holds", _audit_checkpoint),
     ("audit prove", "prove that an entry is in the audit log", _audit_prove),
-    ("policy check", "say whether a file is a policy", _policy),
-    ("policy test", "try the examples that a policy carries", _policy),
-    ("policy judge", "judge a version by a policy; nothing is moved", _policy_judge),
-    ("policy schema", "write the JSON Schema of policies, for editors", _policy_schema),
+    *RELEASE_WORDS,
+    *POLICY_WORDS,
+    *TRIGGER_WORDS,
+    *MONITOR_WORDS,
+    *PROOF_WORDS,
 )

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlflow_vault.cli.main import main
+from mlflow_vault.fluent import _mlflow
 from mlflow_vault.format import layout
 from mlflow_vault.format.checkpoint import PublicKey
 from mlflow_vault.govern.audit.proofs import Inclusion
+from mlflow_vault.govern.host import attach
 from mlflow_vault.testing.registry import Registry
 from mlflow_vault.testing.vaults import write
 from mlflow_vault.vault import Vault
@@ -23,9 +25,14 @@ ROOT = "1/models/m-{:032x}/artifacts"
 
 
 @pytest.fixture
-def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
+def registry() -> Registry:
+    """A registry in memory."""
+    return Registry()
+
+
+@pytest.fixture
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) -> Vault:
     """A vault on a disk with two versions of one model."""
-    registry = Registry()
     made = Vault.init(f"vault-file://{tmp_path}/vault")
     vault = Vault(made.store, made.identity, host=lambda: registry)
     for number in (1, 2):
@@ -100,3 +107,26 @@ def test_a_key_is_not_replaced(
     assert main(("audit", "key", "--name", "n", "--out", str(tmp_path / "key.pem"))) == 2
     assert "never replaced" in capsys.readouterr().err
     assert (tmp_path / "key.pem").read_text() == "mine"
+
+
+def test_drift(
+    vault: Vault,
+    registry: Registry,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A registry that was changed past the vault is told, also among what looks odd."""
+    attach(lambda: registry)
+    try:
+        assert "shows what the vault has" in _asked(capsys, "drift")
+        registry.unregister(registry.resolve("models:/fraud/1"))
+        assert "fraud: version 1 is gone" in _asked(capsys, "drift", code=1)
+        assert json.loads(_asked(capsys, "drift", "--json", code=1))["drift"][0]["sequence"] == 0
+
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+        assert "drift" not in json.dumps(list(map(str, vault.audit.anomalies())))
+        monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite://")
+        assert "drift: fraud: version 1 is gone" in _asked(capsys, "anomalies", code=1)
+    finally:
+        attach(_mlflow)
