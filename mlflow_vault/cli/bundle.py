@@ -35,7 +35,8 @@ def make(arguments: Namespace) -> Answer:
     stored = made.to_bytes()
     part = arguments.out.with_name(f"{arguments.out.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(stored)
+        with part.open("xb") as file:  # whoever else may write there planted no link
+            file.write(stored)
         part.replace(arguments.out)
     except OSError as cause:
         raise StorageError(f"{arguments.out} cannot be written: {cause.strerror}") from cause

@@ -53,7 +53,10 @@ def listen(arguments: Namespace) -> Answer:
 
 
 def _secrets(arguments: Namespace) -> list[str]:
-    found = [path.read_text("utf-8").strip("\r\n") for path in arguments.secret_file]
+    try:
+        found = [path.read_text("utf-8").strip("\r\n") for path in arguments.secret_file]
+    except UnicodeDecodeError:  # of which nothing is told: it holds the secret
+        raise InvalidInputError("a file of --secret-file is no text") from None
     if not found and VARIABLE in os.environ:
         found = [os.environ[VARIABLE]]
     if not found:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from mlflow_vault.decide.policy.rules.approvals import same
 from mlflow_vault.decide.transitions import Decided
 from mlflow_vault.format.log import Action
 
@@ -227,7 +228,7 @@ class _SelfApproval:
         self._approvers: dict[Digest, dict[str, int]] = {}
 
     def look(self, entry: LogEntry) -> Iterator[Anomaly]:
-        digest, name = entry.subject.digest, entry.actor.name
+        digest, name = entry.subject.digest, same(entry.actor.name)
         if digest is None:
             return
         if entry.action in {Action.COMMIT, Action.SYNC}:

@@ -45,7 +45,10 @@ def entry_at(store: Store, path: str) -> Entry | None:
 
 
 class Hints:
-    """The hints that one transaction reads and writes; each is read once at most."""
+    """The hints that one transaction reads and writes.
+
+    Each is read once, or twice where two threads ask for it at the same moment.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

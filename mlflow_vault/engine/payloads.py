@@ -1,7 +1,8 @@
 """Rows to plain bytes: fetches payloads in few reads, decodes them, verifies every digest.
 
 Both ways use it: a reader for the chunks of a file, a writer for the bases of its deltas.  What
-the cache has is not fetched: a chunk that is stored whole is neither decoded again.
+the cache has is not fetched; a chunk that is stored whole is not decoded again, either.  Where the
+cache is wrong the store is asked.
 Memory is bounded by whoever asks: it holds what was prefetched until told to forget.
 """
 
@@ -146,16 +147,16 @@ class Payloads:
                 for part in row.base
             ]
             base = parts[0] if len(parts) == 1 else b"".join(parts)
-        place, key = place_of(row), pack_key(row.pack)
-        where = f"the chunk {row.digest} at bytes {row.start} to {row.start + row.stored}"
+        place = place_of(row)
         payload = self._fetched[place]
         try:
-            plain = decode(row.codec, payload, size=row.size, base=base)
-        except CorruptionError as cause:
-            raise CorruptionError(key, f"{where} does not decode ({cause.reason})") from cause
-        found = Digest.of(plain)
-        if found != row.digest:
-            raise CorruptionError(key, f"{where} decodes to {found}")
+            plain = _checked(row, payload, base)
+        except CorruptionError:
+            if place not in self._recalled:
+                raise
+            self._recalled.discard(place)  # a cache is never believed: the store is asked
+            payload = self._store.get(pack_key(place.pack), place.start, place.stop)
+            plain = _checked(row, payload, base)
         if self._cache and not row.base:
             self._cache.put(row.digest, plain)
         elif self._cache and place not in self._recalled:
@@ -194,6 +195,20 @@ class _Decoding:
             except BaseException as error:  # noqa: BLE001 - raised to all who wait, us among them
                 found.set_exception(error)
         return found.result()
+
+
+def _checked(row: Row, payload: bytes, base: bytes | memoryview | None) -> bytes:
+    """Decode *payload* to the chunk that *row* names."""
+    key = pack_key(row.pack)
+    where = f"the chunk {row.digest} at bytes {row.start} to {row.start + row.stored}"
+    try:
+        plain = decode(row.codec, payload, size=row.size, base=base)
+    except CorruptionError as cause:
+        raise CorruptionError(key, f"{where} does not decode ({cause.reason})") from cause
+    found = Digest.of(plain)
+    if found != row.digest:
+        raise CorruptionError(key, f"{where} decodes to {found}")
+    return plain
 
 
 def _payload_name(row: Row, table: Sequence[Row]) -> Digest:

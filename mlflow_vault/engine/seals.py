@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.engine.write.transaction import look_at_notices
@@ -141,8 +141,10 @@ class Seals:
             look is not None
             and look.when >= max(since, now - _REMEMBERED)
             and look.sealed == sealed
-            and look.noticed >= notices
         ):
+            if notices and not look.noticed:
+                look_at_notices(self._store)
+                self._looks[unit] = replace(look, noticed=True)
             return look.seals
         if self._store.stat(layout.VAULT) is None:
             raise StorageError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Randomness, clocks, threads, and where decoded chunks are kept, if at all.
+    """Randomness, clocks, threads, and where chunks are kept, if at all.
 
     Attributes:
         random: Returns so many random bytes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -69,6 +70,17 @@ def test_story(run: Run, vault: Vault, signer: Signer, tmp_path: Path) -> None:
     assert "proven  decision: decision 0 of 'fraud'" in verified.out
     assert verified.out.endswith("the bundle holds\n")
     assert with_files.values["claims"][-1]["standing"] in {"told", "proven"}
+
+
+def test_planted_link(run: Run, vault: Vault, tmp_path: Path) -> None:
+    """Who may write where the bundle goes cannot have it written over another file."""
+    out, other = tmp_path / "b.json", tmp_path / "precious"
+    other.write_text("mine")
+    out.with_name(f"b.json.{os.getpid()}.part").symlink_to(other)
+
+    made = run("bundle", "make", "fraud", "--vault", vault.uri, "--out", out)
+
+    assert (made.code, out.exists(), other.read_text()) == (1, False, "mine")
 
 
 def test_golden(run: Run, tmp_path: Path) -> None:

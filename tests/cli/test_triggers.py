@@ -75,3 +75,14 @@ def test_nothing_to_do(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "no candidates\n"
     assert main(["promote", "--auto", "--vault", uri, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["candidates"] == []
+
+
+def test_odd_secret(uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a file that is no text nothing is told."""
+    (tmp_path / "secret").write_bytes(b"half-a-secret\xff")
+    words = ["listen", "--vault", uri, "--port", "0", "--secret-file", str(tmp_path / "secret")]
+
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "is no text" in said
+    assert "half" not in said

@@ -231,6 +231,16 @@ def test_self_approval(story: Story) -> None:
     assert "who moved it" in found[1].reason
 
 
+def test_self_approval_under_another_spelling(story: Story) -> None:
+    """One person whose name is spelled in two ways is one."""
+    story.add(Action.COMMIT, actor=Actor("bob@acme"), digest=MODEL)
+    own = story.add(Action.APPROVE, actor=Actor("Bob@ACME"), digest=MODEL)
+
+    found = [one.sequences for one in story.found() if one.rule == "self_approval"]
+
+    assert found == [(own,)]
+
+
 @pytest.mark.parametrize(("states", "told"), [((), "no policy"), (("denied", "waiting"), "denied")])
 def test_without_evidence(story: Story, states: tuple[str, ...], told: str) -> None:
     """A promotion that no policy let pass is told, whichever mode those have."""

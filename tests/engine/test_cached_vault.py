@@ -9,6 +9,7 @@ import pytest
 from mlflow_vault.engine.cache import Cache
 from mlflow_vault.engine.world import World
 from mlflow_vault.format import layout
+from mlflow_vault.format.digest import Digest
 from mlflow_vault.store.address import Address
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.models import safetensors, trained, weights
@@ -124,15 +125,23 @@ def test_same_objects(tmp_path: Path) -> None:
     assert rows[0] == rows[1]
 
 
-@pytest.mark.parametrize("harm", [b"", b"other bytes"])
+@pytest.mark.parametrize(
+    "harm",
+    [b"", b"other bytes", Digest.of(b"planted").raw + b"planted"],
+    ids=["empty", "other bytes", "a note of other bytes"],
+)
 def test_damaged_cache(store: MeasuringStore, tmp_path: Path, harm: bytes) -> None:
-    """Whatever becomes of the cache, what is read is right."""
+    """Whatever becomes of the cache, what is read is right, and it is mended by that."""
     assert read(cached(store, tmp_path), path(1)) == PLAIN[1]
     for file in [file for file in tmp_path.rglob("*") if file.is_file()]:
         file.write_bytes(harm)
 
     assert read(cached(store, tmp_path), path(1)) == PLAIN[1]
     assert read(cached(store, tmp_path), path(2)) == PLAIN[2]
+
+    store.fetched = 0
+    assert read(cached(store, tmp_path), path(1)) == PLAIN[1]
+    assert store.fetched == 0
 
 
 def test_small_cache(store: MeasuringStore, tmp_path: Path) -> None:

@@ -48,6 +48,17 @@ def test_unknown_feature(feature: str, size: int) -> None:
     assert not list(store.list(layout.INTENTS))
 
 
+def test_feature_after_a_large_file() -> None:
+    """A small file looks at notices, though a large one beside it was asked for a moment ago."""
+    store = MemoryStore()
+    vault = _vault(store)
+    write(vault, f"{SECOND}/weights", noise(1, 400_000))
+    store.put(f"{layout.FEATURES}anything", b"")
+
+    with pytest.raises(UnsupportedError, match="anything"):
+        write(vault, f"{SECOND}/MLmodel", b"small")
+
+
 def test_unknown_notice() -> None:
     """A kind of notice that this release does not know stops writes as a feature does."""
     store = MemoryStore()

@@ -168,6 +168,24 @@ def test_chunked(aged: MemoryStore, tmp_path: Path, path: str, scale: float) -> 
     assert requests["packs"] <= 3  # a look at what is reused, a read for the base, a put
 
 
+@pytest.mark.parametrize("small", ["a.json", "z.json"], ids=["first", "last"])
+def test_one_look(tmp_path: Path, small: str) -> None:
+    """A folder costs one look at seals and notices, whichever of its files comes first."""
+    store = MemoryStore()
+    Vault.init_at(store)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    np.save(folder / "weights.npy", WEIGHTS)
+    (folder / small).write_text("{}")
+    logged = FaultyStore(store)
+
+    Vault.at(logged).write_folder(folder, "7/run/artifacts/model")
+
+    found = Counter((one.name, one.key.partition("/")[0]) for one in logged.log)
+    assert (found["stat", "vault.json"], found["list", "seals"]) == (1, 1)
+    assert found["list", "notices"] == 2  # one is the transaction's
+
+
 def test_copy(tmp_path: Path) -> None:
     """Finding what a half-precision copy was made of costs no request more."""
     store = MemoryStore()

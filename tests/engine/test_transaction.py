@@ -5,6 +5,7 @@ The order is written in `engine.write.transaction`; these tests look at what a s
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,12 @@ import pytest
 
 from mlflow_vault.engine.world import World
 from mlflow_vault.engine.write.transaction import Transaction
-from mlflow_vault.errors import CorruptionError
+from mlflow_vault.errors import CorruptionError, StorageError
 from mlflow_vault.format import layout
 from mlflow_vault.format.record import Kind, Outcome, frame_json
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.models import noise, safetensors, trained, weights
-from mlflow_vault.testing.stores import FaultyStore
+from mlflow_vault.testing.stores import Fault, FaultKind, FaultyStore
 from mlflow_vault.testing.vaults import contents, entries, entry_of, read, write
 from mlflow_vault.vault import Vault
 
@@ -202,6 +203,24 @@ def test_pack_of_another_writer() -> None:
     assert [transaction.may_reuse(pack), transaction.may_reuse(pack)] == [True, True]
     assert [transaction.may_reuse(bytes(16)), transaction.may_reuse(bytes(16))] == [False, False]
     assert [each.name for each in store.log[begun:]] == ["stat", "stat"]
+
+
+def test_asked_together() -> None:
+    """Threads that ask for a pack together ask the store once; where that fails, once more."""
+    plan = [Fault(FaultKind.ERROR_BEFORE, operation="stat", prefix=layout.PACKS)]
+    store = FaultyStore(MemoryStore(), plan)
+    _vault(store)
+    (pack,) = entry_of(store, FIRST).packs
+    transaction = Transaction(store, World())
+    with pytest.raises(StorageError):
+        transaction.may_reuse(pack)
+    begun = len(store.log)
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = [*threads.map(transaction.may_reuse, [pack] * 64)]
+
+    assert answers == [True] * 64
+    assert [each.name for each in store.log[begun:]] == ["stat"]
 
 
 def test_lost_pack() -> None:

@@ -17,6 +17,8 @@ from mlflow.tracking._model_registry.utils import _get_store
 from mlflow_vault.errors import StorageError
 from mlflow_vault.format.log import Action, Actor
 from mlflow_vault.plugin.governing.showing import ShowingHost
+from mlflow_vault.plugin.guard import ROOT_VARIABLE
+from mlflow_vault.plugin.host import MlflowHost
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.enforcement import matrix
 from mlflow_vault.testing.enforcement.states import enter, policies, roles
@@ -275,6 +277,95 @@ def test_other_spellings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
             assert "credit" in said
 
 
+# What only looks like something else.
+
+
+@pytest.mark.parametrize(
+    "alias", ["pr\u00f3duction", "\uff50roduction", "PRODUCTION", "pro\u0111uction"]
+)
+def test_spellings_of_stages(world: World, alias: str) -> None:
+    """No alias is set that a database may take for a stage: MySQL finds it under that."""
+    with asking("con"):
+        said = refused(lambda: world.store.set_registered_model_alias("credit", alias, "3"))
+
+    assert "is no alias of its: ask for production" in said
+
+
+def test_spellings_of_tags(world: World) -> None:
+    """No tag is set that a database may take for one of the vault's."""
+    with asking("adm"):
+        for key in ("mlflow_v\u00e0ult.digest", "m\u0142flow_vault.stage"):
+            tag = ModelVersionTag(key, "x")
+            refused(partial(world.store.set_model_version_tag, "credit", "3", tag))
+            made = world.store.create_registered_model(f"other {key[:8]}", [tag])
+            assert made.tags == {}
+
+
+def test_no_version_becomes_a_prompt(world: World) -> None:
+    """Who may not release takes no version away from MLflow's clients, who find no prompts."""
+    with asking("con"):
+        for number in ("1", "4"):
+            tag = ModelVersionTag(IS_PROMPT_TAG_KEY, "true")
+            refused(partial(world.store.set_model_version_tag, "credit", number, tag))
+    with asking("rel"):
+        ask = ModelVersionTag(f"{ASK}rollback", "it fails")
+        world.store.set_model_version_tag("credit", "1", ask)
+        assert world.store.get_model_version_by_alias("credit", "production").version == 4
+
+
+def test_no_prompt_in_a_model(world: World) -> None:
+    """What is made in a governed model takes a right, whatever it says that it is."""
+    apply_to(world, "new-*")
+    said = RegisteredModelTag(IS_PROMPT_TAG_KEY, "false")
+    marked = [ModelVersionTag(IS_PROMPT_TAG_KEY, "true")]
+    with asking("vic"):
+        refused(lambda: world.store.create_registered_model("new-1", [said]))
+        refused(lambda: world.store.create_model_version("credit", "dummy-source", None, marked))
+        for key in (IS_PROMPT_TAG_KEY, IS_PROMPT_TAG_KEY.upper(), "mlflow_vault.required_metadata"):
+            refused(partial(world.store.delete_registered_model_tag, "greeting", key))
+            tag = RegisteredModelTag(key, "{}")
+            refused(partial(world.store.set_registered_model_tag, "greeting", tag))
+
+
+def test_no_log_of_what_mlflow_refuses(world: World) -> None:
+    """What MLflow refuses to set as an alias is not in the log as if it were set."""
+    before = len(list(world.vault.audit.search()))
+    with asking("con"):
+        for alias in ("latest", "v7", "a b", "", None):
+            code, _ = outcome(partial(world.store.set_registered_model_alias, "credit", alias, "3"))
+            assert code == "INVALID_PARAMETER_VALUE"
+        code, _ = outcome(lambda: world.store.set_registered_model_alias(None, "production", "3"))
+
+    assert code == "INVALID_PARAMETER_VALUE"
+    assert len(list(world.vault.audit.search())) == before
+
+
+@pytest.mark.parametrize("then", ["another", "nobody"])
+def test_overtaken(world: World, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    """A transition that somebody overtook leaves MLflow's old stage to whom it belongs."""
+    below: Any = type(world.store).__bases__[-1]
+    plain = below.transition_model_version_stage
+
+    def late(self: Any, *arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(below, "transition_model_version_stage", plain)
+        if then == "another":
+            self.transition_model_version_stage("credit", "2", "Production", False)  # noqa: FBT003
+        else:
+            self.set_model_version_tag("credit", "3", ModelVersionTag(f"{ASK}archive", "no more"))
+        return plain(self, *arguments, **named)
+
+    with asking("rel"):
+        monkeypatch.setattr(below, "transition_model_version_stage", late)
+        world.store.transition_model_version_stage("credit", "3", "Production", False)  # noqa: FBT003
+
+        latest = world.store.get_latest_versions("credit", ["Production"])
+        aliases = world.store.get_registered_model("credit").aliases
+
+    stands = [2] if then == "another" else []
+    assert [int(one.version) for one in latest] == stands
+    assert [aliases[one] for one in aliases if one == "production"] == stands
+
+
 # What fails.
 
 
@@ -308,6 +399,20 @@ def test_damaged(world: World) -> None:
         said = refused(lambda: world.store.set_registered_model_alias("other", "shadow", "3"))
 
     assert "cannot be read" in said
+
+
+def test_place_unknown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a server MLflow tells where the vault is: if it does not, all is refused."""
+
+    def away(_: object) -> str:
+        raise StorageError("MLflow is away")
+
+    monkeypatch.delenv(ROOT_VARIABLE)
+    monkeypatch.setattr(MlflowHost, "default_location", away)
+
+    code, _ = outcome(lambda: world.store.set_registered_model_alias("other", "production", "3"))
+
+    assert code == "TEMPORARILY_UNAVAILABLE"
 
 
 def test_dies_in_between(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

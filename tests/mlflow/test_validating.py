@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import mlflow
 import numpy as np
@@ -21,6 +21,8 @@ from mlflow_vault.fluent import Vault
 from mlflow_vault.plugin.validating.trials import Evaluation, Suite
 from mlflow_vault.plugin.validating.validation import Settings, Validation, validate
 
+QUICK: Final = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+
 
 @pytest.fixture(scope="module")
 def vault(tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Vault:
@@ -32,15 +34,19 @@ def vault(tracking: str, tmp_path_factory: pytest.TempPathFactory) -> Vault:
     samples = np.random.default_rng(3).normal(size=(60, 2))
     model = LogisticRegression().fit(samples, (samples[:, 0] > 0).astype(int))
     with mlflow.start_run(experiment_id=experiment):
-        logged = mlflow.sklearn.log_model(model, name="model")
+        # Said, as finding out takes a process that loads the model: seconds.
+        logged = mlflow.sklearn.log_model(
+            model, name="model", pip_requirements=["mlflow", "scikit-learn"]
+        )
     made.commit(logged.model_uri, name="credit")
     return made
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of its own."""
+    """A project of its own, whose tests need no plugins of pytest."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(QUICK, "1")
     return tmp_path
 
 
@@ -61,7 +67,7 @@ def evidence(vault: Vault, name: str) -> list[dict[str, Any]]:
 
 def tried(vault: Vault, *trials: Suite | Evaluation, **more: Any) -> Validation:
     """Validate in the environment that there is."""
-    settings = Settings(**{"env": "current", "timeout": 120.0, **more})
+    settings = Settings(**{"env": "current", "timeout": 120.0, "passed": (QUICK,), **more})
     keep = vault.releases.evidence
     return validate(vault, "credit/1", trials, keep=keep, settings=settings)
 
@@ -72,10 +78,9 @@ def test_good(vault: Vault, here: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("SEED", "3")
     smoke = suite(
         here,
-        "import os, mlflow, numpy",
-        "def test_it_predicts():",
-        "    model = mlflow.pyfunc.load_model(os.environ['MLFLOW_VAULT_MODEL'])",
-        "    assert model.predict(numpy.zeros((3, 2))).shape == (3,)",
+        "import os",
+        "def test_files():",
+        "    assert 'MLmodel' in os.listdir(os.environ['MLFLOW_VAULT_MODEL'])",
         "def test_surroundings():",
         "    assert 'PGPASSWORD' not in os.environ and os.environ['SEED'] == '3'",
     )
@@ -84,7 +89,7 @@ def test_good(vault: Vault, here: Path, monkeypatch: pytest.MonkeyPatch) -> None
     table.to_csv(here / "holdout.csv", index=False)
     evaluation = Evaluation(Path("holdout.csv"), "label", "classifier")
 
-    found = tried(vault, smoke, evaluation, passed=("SEED",))
+    found = tried(vault, smoke, evaluation, passed=("SEED", QUICK))
 
     assert found.passed, [one.said for one in found.trials]
     (tests,), (metrics,) = evidence(vault, "smoke"), evidence(vault, "holdout")
@@ -123,7 +128,7 @@ def test_hangs(vault: Vault, here: Path) -> None:
         name="hanging",
     )
 
-    found = tried(vault, smoke, timeout=8.0)
+    found = tried(vault, smoke, timeout=5.0)
 
     assert not found.passed
     assert evidence(vault, "hanging")[0]["values"]["reason"] == "it did not end in time"

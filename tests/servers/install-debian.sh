@@ -23,6 +23,9 @@ packages=""
 has radosgw radosgw-admin ceph ceph-authtool ceph-mon ceph-osd monmaptool ||
   packages="radosgw ceph-mon ceph-osd ceph-common"
 has_postgresql || packages="$packages postgresql"
+# MariaDB's programs without its service; the client's have what sets a database up.
+PATH="$PATH:/usr/sbin" has mariadbd mariadb-install-db my_print_defaults ||
+  packages="$packages mariadb-server-core mariadb-client-core"
 [ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! has apt-get; then

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import mlflow
 import numpy as np
 import pytest
+import sklearn
 from sklearn.linear_model import LogisticRegression
 
 from mlflow_vault.fluent import Vault
@@ -47,7 +48,9 @@ def vault(tmp_path: Path) -> Iterator[Vault]:
     samples = np.random.default_rng(3).normal(size=(60, 2))
     model = LogisticRegression().fit(samples, (samples[:, 0] > 0).astype(int))
     with mlflow.start_run(experiment_id=experiment):
-        logged = mlflow.sklearn.log_model(model, name="model")
+        # Said, as finding out takes a process that loads the model: seconds.
+        wanted = [f"mlflow=={mlflow.__version__}", f"scikit-learn=={sklearn.__version__}"]
+        logged = mlflow.sklearn.log_model(model, name="model", pip_requirements=wanted)
     made.commit(logged.model_uri, name="credit")
     yield made
     mlflow.set_tracking_uri(before[0])

@@ -107,6 +107,7 @@ class Approval:
         rejects: It was a no.
         reason: Why.
         source: What it is called where it is kept.
+        signed: Whether a key of theirs signed it, which is a second factor.
     """
 
     actor: str
@@ -119,6 +120,7 @@ class Approval:
     rejects: bool = False
     reason: str = ""
     source: str = ""
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class GivenApproval(Part):
     by: Text
     roles: Several[Text] = ()
     age: Duration = 0
-    mfa: StrictBool = False
+    mfa: StrictBool | Literal["key"] = False
     authenticated: StrictBool = True
     rejects: StrictBool = False
     of: Literal["candidate", "other_version", "other_policy"] = "candidate"

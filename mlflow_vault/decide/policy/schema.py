@@ -175,7 +175,7 @@ class Approvals(Part):
     roles: Several[Text] = ()
     not_: Several[Literal["author", "requester"]] = _keyword("not", ("author",))
     expires: Annotated[Duration, Field(gt=0)] | None = None
-    mfa: StrictBool = False
+    mfa: StrictBool | Literal["key"] = False
 
 
 class Soak(Part):

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.errors import ConflictError, CorruptionError, NotFoundError, StorageError
@@ -82,7 +81,6 @@ class Transaction:
         self.id = world.transaction_id()
         self._nonce = world.random(16).hex()
         self._asked: dict[bytes, Future[bool]] = {}
-        self._asking = Lock()
         self._intended = 0.0
         self._progress = 0
         self._uploaded: list[str] = []
@@ -99,31 +97,30 @@ class Transaction:
     def may_reuse(self, pack: bytes) -> bool:
         """Whether new entries may name *pack*, which other writes made.
 
-        It is asked for, once, by whichever thread comes first: a pack that was lost is not named
-        again, so logging a file anew mends what lost it.
+        It is asked for, once, by whichever thread comes first - which `setdefault` decides at one
+        stroke: a pack that was lost is not named again, so logging a file anew mends what lost it.
         """
-        with self._asking:
-            asked = self._asked.get(pack)
-            mine = asked is None
-            if asked is None:
-                asked = self._asked[pack] = Future()
-        if mine:
-            try:
+        mine = Future[bool]()
+        try:
+            asked = self._asked.setdefault(pack, mine)
+            if asked is mine:
                 condemned = pack in self._condemned
                 there = not condemned and self._store.stat(layout.pack_key(pack)) is not None
-            except BaseException as error:
+                mine.set_result(there)
+        except BaseException as error:
+            if self._asked.get(pack) is mine and not mine.done():
                 del self._asked[pack]  # so that another may ask again
-                asked.set_exception(error)
-                raise
-            asked.set_result(there)
+                mine.set_exception(error)
+            raise
         return asked.result()
 
     def put_pack(self, pack: bytes, body: bytes | bytearray) -> None:
         """Upload a pack under its new random id."""
         self._uploaded.append(layout.pack_key(pack))
         self._store.put(layout.pack_key(pack), body)
-        self._asked[pack] = there = Future[bool]()
+        there = Future[bool]()
         there.set_result(True)
+        self._asked[pack] = there
         self.refresh()
 
     def refresh(self) -> None:

@@ -25,10 +25,9 @@ _ACTIONS: Final = {
     Access.PUT: f"{_BLOBS}/write",
     Access.DELETE: f"{_BLOBS}/delete",
 }
-_ACCOUNT: Final = (
-    "/subscriptions/SUBSCRIPTION/resourceGroups/GROUP"
-    "/providers/Microsoft.Storage/storageAccounts/ACCOUNT"
-)
+# The narrowest place that a definition may name; the assignment is for one container.
+_GROUP: Final = "/subscriptions/SUBSCRIPTION/resourceGroups/GROUP"
+_ACCOUNT: Final = f"{_GROUP}/providers/Microsoft.Storage/storageAccounts/ACCOUNT"
 
 
 def policy(role: str, grants: tuple[Grant, ...], container: str, root: str) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def policy(role: str, grants: tuple[Grant, ...], container: str, root: str) -> d
             "NotActions": [],
             "DataActions": [_READ, *asked],
             "NotDataActions": [],
-            "AssignableScopes": [_ACCOUNT],
+            "AssignableScopes": [_GROUP],
         },
         "roleAssignment": {
             "roleDefinitionName": name,

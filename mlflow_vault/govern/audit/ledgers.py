@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow_vault.govern.audit.log import Log
 
 _BATCH: Final = 4  # decisions that one thread reads in a row
+_NAMED: Final = 100  # of a row of missing decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +90,14 @@ class Ledgers:
         return self._flaws
 
     def _compare_model(self, model: str, kept: dict[int, _Kept]) -> None:
-        last, before = max(kept), ""
-        for number in range(last + 1):
-            one = kept.get(number)
-            if one is None:
-                key = decision_key(model, number)
-                if (model, number) not in self._told and key not in self._damaged:
-                    self._add(key, "this decision is missing")
-                before = ""
-                continue
-            if before and one.predecessor != before:
+        last, before = max(kept), _Kept("", "", "", ())
+        after = 0  # the number that comes next; not all are walked, as one may claim to be any
+        for number, one in sorted(kept.items()):
+            if number > after:
+                self._add_missing(model, after, number)
+            elif before.record and one.predecessor != before.record:
                 self._add(one.key, "it was not decided behind the one before it")
-            before = one.record
+            before, after = one, number + 1
             entry = self._told.get((model, number))
             if entry is not None and _told(entry) != one.told:
                 reason = f"it is not what {one.key} says"
@@ -109,6 +106,16 @@ class Ledgers:
                 self.pending.append(one.key)
             elif entry is None:
                 self._add(one.key, "the log has no entry of this decision")
+
+    def _add_missing(self, model: str, start: int, stop: int) -> None:
+        """Tell of the decisions from *start* up to *stop*, which are not there."""
+        few = range(start, min(stop, start + _NAMED))
+        for key in (decision_key(model, one) for one in few if (model, one) not in self._told):
+            if key not in self._damaged:
+                self._add(key, "this decision is missing")
+        if stop > few.stop:
+            key = decision_key(model, few.stop)
+            self._add(key, f"missing are this decision and {stop - few.stop - 1} behind it")
 
     def _read(self, keys: list[str]) -> Iterator[tuple[str, bytes | None]]:
         readers = self._log.world.readers

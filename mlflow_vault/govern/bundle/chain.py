@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mlflow_vault.decide.policy.durations import moment
 from mlflow_vault.decide.transitions import logged
 from mlflow_vault.errors import CorruptionError, InvalidInputError
 from mlflow_vault.format import fields, layout
@@ -142,7 +143,8 @@ def _links(log: Inclusion, decision: Decision, worth: Standing) -> Iterator[Clai
         return
     text = (
         f"decision {decision.sequence} of {decision.model!r} was to {decision.action} version "
-        f"{decision.number} to {decision.to}, by {decision.actor}: {decision.reason!r}"
+        f"{decision.number} to {decision.to}, by {decision.actor}: {decision.reason!r}, on "
+        f"{moment(decision.time)}; logged on {moment(entry.time)}"
     )
     yield Claim("decision", worth, text)
 

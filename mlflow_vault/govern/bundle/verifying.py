@@ -135,11 +135,11 @@ def _policy_claims(
     if strange := [one for one in statements if not _concerns(one, decision)]:
         yield Claim("statements", Standing.FALSE, f"{strange[0]!r} is about something else")
     policies = {str(Digest.of(text.encode())): text for text in bundle.policies}
-    if odd := sorted(policies.keys() - {one.get("policy_digest") for one in decision.verdicts}):
+    if odd := sorted(policies.keys() - {*map(_asked_by, decision.verdicts)}):
         yield Claim("policies", Standing.FALSE, f"nothing was judged by {odd[0]}")
     said = Said(decision, statements, trusted.approvers, worth)
     for verdict in decision.verdicts:
-        name, digest = str(verdict.get("policy")), str(verdict.get("policy_digest"))
+        name, digest = str(verdict.get("policy")), _asked_by(verdict)
         policy = _policy(policies.get(digest))
         if digest not in policies:
             yield Claim(f"policy {name}", Standing.MISSING, f"{digest} is not in the bundle")
@@ -148,7 +148,7 @@ def _policy_claims(
         else:
             yield Claim(f"policy {name}", worth, f"{digest} is what it was judged by")
         question = Question.of(policy, verdict, decision) if policy is not None else None
-        yield _verdict_claim(f"verdict {name}", verdict, decision, question)
+        yield _verdict_claim(f"verdict {name}", verdict, decision, (policy, question))
         if question is not None:
             yield from judge_people(question, said)
         elif policy is not None and policy.approvals is not None:
@@ -164,7 +164,7 @@ def _asked_claims(decision: Decision, trusted: Trusted, worth: Standing) -> Iter
     if not decision.verdicts:
         lacks = decision.action == Action.PROMOTE  # which needs a policy
         yield Claim("verdict", Standing.MISSING if lacks else Standing.TOLD, "no policy was asked")
-    asked = {one.get("policy_digest") for one in decision.verdicts if one.get("mode") == "enforce"}
+    asked = {_asked_by(one) for one in decision.verdicts if one.get("mode") == "enforce"}
     for digest in trusted.policies:
         told = "was asked" if digest in asked else "was not asked, or not enforced"
         standing = worth if digest in asked else Standing.MISSING
@@ -189,34 +189,57 @@ def _signature_claim(
 
 
 def _verdict_claim(
-    about: str, verdict: Mapping[str, Any], decision: Decision, question: Question | None
+    about: str,
+    verdict: Mapping[str, Any],
+    decision: Decision,
+    again: tuple[Policy | None, Question | None],
 ) -> Claim:
-    try:
-        state = _added_up(verdict)
-    except (LookupError, TypeError, ValueError) as error:
-        return Claim(about, Standing.FALSE, f"it does not add up: {error}")
-    differing, again = question.differing() if question is not None else ([], 0)
-    if verdict.get("candidate_digest") != str(decision.digest):
-        return Claim(about, Standing.FALSE, "it is of another version")
-    if question is not None and question.policy.mode != verdict["mode"]:
-        return Claim(about, Standing.FALSE, f"the policy's mode is {question.policy.mode}")
-    if differing:
-        text = f"from what it saw does not follow what it says of {', '.join(differing[:_NAMED])}"
-        return Claim(about, Standing.FALSE, text)
+    policy, question = again
+    if odd := _odd(verdict, decision, policy) or (question and _unlike(question, decision)):
+        return Claim(about, Standing.FALSE, odd)
+    told = f"{verdict['state']} ({verdict['mode']}) by {len(verdict['results'])} rules"
     if verdict["blocks"]:
-        return Claim(about, Standing.MISSING, f"{state.value}, and yet it was decided")
-    rules = len(verdict["results"])
-    text = f"{state.value} ({verdict['mode']}) by {rules} rules, of which {again} were judged again"
-    return Claim(about, Standing.TOLD, text)
+        return Claim(about, Standing.MISSING, f"{told}, and yet it was decided")
+    if question is None:
+        lacks = "it does not tell what it saw" if policy is not None else "there is no policy"
+        return Claim(about, Standing.MISSING, f"{told}; it cannot be judged again: {lacks}")
+    _, count = question.differing()
+    return Claim(about, Standing.TOLD, f"{told}, of which {count} were judged again")
 
 
-def _added_up(verdict: Mapping[str, Any]) -> State:
-    """What the rules of a verdict say together, which is what it says itself."""
+def _odd(verdict: Mapping[str, Any], decision: Decision, policy: Policy | None) -> str:
+    """What is wrong with a verdict, whatever was asked."""
+    try:
+        _add_up(verdict)
+    except (LookupError, TypeError, ValueError) as error:
+        return f"it does not add up: {error}"
+    if verdict.get("candidate_digest") != str(decision.digest):
+        return "it is of another version"
+    if policy is not None and policy.mode != verdict["mode"]:
+        return f"the policy's mode is {policy.mode}"
+    return ""
+
+
+def _unlike(question: Question, decision: Decision) -> str:
+    """Why a verdict is not the answer to what had to be asked."""
+    if unlike := "; ".join(question.unlike(decision)):
+        return unlike
+    differing, _ = question.differing()
+    told = ", ".join(differing[:_NAMED])
+    return f"from what it saw does not follow what it says of {told}" if told else ""
+
+
+def _asked_by(verdict: Mapping[str, Any]) -> str:
+    """The digest of the policy that *verdict* is by, as far as it says."""
+    return str(verdict.get("policy_digest"))
+
+
+def _add_up(verdict: Mapping[str, Any]) -> None:
+    """Insist that the rules of a verdict say together what it says itself."""
     state = joined(State(fields.mapping(one)["state"]) for one in verdict["results"])
     blocks = verdict["mode"] == "enforce" and state is not State.PASSED
     if (verdict["state"], verdict["blocks"]) != (state.value, blocks):
         raise ValueError(f"its rules say {state.value}, and it says {verdict['state']}")
-    return state
 
 
 def _policy(text: str | None) -> Policy | None:

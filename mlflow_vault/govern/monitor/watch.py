@@ -72,8 +72,10 @@ class Monitor:
             try:
                 for looked in self._of_model(model, meant) if meant else ():
                     looks.append(looked)  # noqa: PERF402 - what came before an error counts
-            except VaultError as error:
-                problems.append(f"{model} cannot be looked at: {error}")
+            except Exception as error:  # noqa: BLE001 - the others have a right to be looked at
+                _log.debug("%s cannot be looked at", model, exc_info=error)
+                kind = "" if isinstance(error, VaultError) else f"{type(error).__name__}: "
+                problems.append(f"{model} cannot be looked at: {kind}{error}")
         report = Report(tuple(looks), tuple(problems))
         _log.info("looked at %s: %r", name or "everything", report)
         return report

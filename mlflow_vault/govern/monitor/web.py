@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import base64
 import http.client
+import socket
+import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -93,13 +96,19 @@ def post(
     request = urllib.request.Request(  # noqa: S310 - `Endpoint` knows http and https alone
         endpoint.url, data=body, headers={**endpoint.headers, **headers}, method="POST"
     )
-    until = time.monotonic() + timeout
+    line = _Line(time.monotonic() + timeout)
     try:
-        with _open(request, timeout) as response:
-            return Response(int(response.status), _read(response, endpoint, until))
-    except (OSError, http.client.HTTPException) as cause:
+        with line, line.open(request, timeout) as response:
+            found = Response(int(response.status), _read(response, endpoint))
+            if line.is_cut():
+                raise StorageError(f"{endpoint.shown} does not answer in time")
+            return found
+    # Of a host that is none, such as a..b, there is a `UnicodeError`.
+    except (OSError, http.client.HTTPException, ValueError) as cause:
         if isinstance(cause, StorageError):
             raise
+        if line.is_cut():
+            raise StorageError(f"{endpoint.shown} does not answer in time") from None
         # What failed may repeat the address, or a header: only its kind is told.
         reason = getattr(cause, "reason", cause)
         told = getattr(reason, "strerror", None) or type(reason).__name__
@@ -113,19 +122,71 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         """Leave the redirect as the answer."""
 
 
-def _open(request: urllib.request.Request, timeout: float) -> Any:
-    try:
-        return urllib.request.build_opener(_Stay).open(request, timeout=timeout)
-    except urllib.error.HTTPError as answered:
-        return answered
+class _Line:
+    """The connections of one request, which are cut when its time is over.
+
+    A timeout is of each single read, and whoever sends a byte now and then never runs into it.
+    """
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(max(0.0, until - time.monotonic()), self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def is_cut(self) -> bool:
+        """Whether the time is over, so that what was read may lack its end."""
+        return time.monotonic() >= self._until
+
+    def hold(self, connection: socket.socket) -> None:
+        """Cut *connection* in time, which may be now."""
+        self._sockets.append(connection)
+        if self.is_cut():
+            raise TimeoutError
+
+    def open(self, request: urllib.request.Request, timeout: float) -> Any:
+        """Send *request*; return what is answered, an error of HTTP included."""
+        line = self
+
+        class Plain(http.client.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                line.hold(self.sock)
+
+        class Covered(http.client.HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                line.hold(self.sock)
+
+        class Http(urllib.request.HTTPHandler):
+            def http_open(self, req: urllib.request.Request) -> Any:
+                return self.do_open(Plain, req)
+
+        class Https(urllib.request.HTTPSHandler):
+            def https_open(self, req: urllib.request.Request) -> Any:
+                return self.do_open(Covered, req)
+
+        try:
+            return urllib.request.build_opener(_Stay, Http, Https).open(request, timeout=timeout)
+        except urllib.error.HTTPError as answered:
+            return answered
+
+    def _cut(self) -> None:
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
 
-def _read(response: Any, endpoint: Endpoint, until: float) -> bytes:
+def _read(response: Any, endpoint: Endpoint) -> bytes:
     found = bytearray()
     while piece := response.read1(_STEP):
         found += piece
         if len(found) > LARGEST:
             raise StorageError(f"{endpoint.shown} answers more than {LARGEST:,} bytes")
-        if time.monotonic() > until:
-            raise StorageError(f"{endpoint.shown} does not answer in time")
     return bytes(found)

@@ -191,7 +191,8 @@ def _context(policy: Policy, given: Given, digest: str) -> Context:
                 time=NOW - one.age,
                 roles=one.roles,
                 authenticated=one.authenticated,
-                mfa=one.mfa,
+                mfa=bool(one.mfa),
+                signed=one.mfa == "key",
                 rejects=one.rejects,
             )
             for one in given.approvals

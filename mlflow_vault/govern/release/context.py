@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow_vault.decide.policy.evidence import Approval, Context, Evidence, Finding, Stay
 from mlflow_vault.decide.policy.rules.approvals import same
 from mlflow_vault.decide.transitions import ARCHIVED, STAGES
-from mlflow_vault.errors import CorruptionError, InvalidInputError, NotFoundError, UntrustedError
-from mlflow_vault.format.log import Actor
+from mlflow_vault.errors import CorruptionError, NotFoundError
 from mlflow_vault.format.statement import Kind
 from mlflow_vault.govern.index.known import STAGE
 from mlflow_vault.govern.policies.judging import Question
 from mlflow_vault.govern.policies.subjects import subject
+from mlflow_vault.govern.release.proving import KEY, shown_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from mlflow_vault.govern.release.surroundings import Surroundings
 
 ROLLBACK: Final = "rollback"
-KEY: Final = "key"  # a second factor: the voter's own signature
 _VOTES: Final = {Kind.APPROVAL, Kind.REJECTION}
 
 
@@ -85,7 +84,7 @@ def questions(
             f"it cannot show it in {wish.to}: register it again, or promote another one"
         )
     said = around.statements.of(version.name, version.digest) if version.name else ()
-    votes = shown_again(around, unspent(around, wish, said, head))
+    votes = shown_again(around, wish, unspent(around, wish, said, head), head)
     candidate = _standing(subject(version, held), version, head)
     common = Context(
         now=around.now(),
@@ -126,39 +125,15 @@ def _knew(one: Statement) -> int:
     return head if type(head) is int else -1
 
 
-def shown_again(around: Surroundings, votes: Sequence[Statement]) -> tuple[Statement, ...]:
-    """Return *votes* with those whose signature no longer holds as by somebody unknown."""
-    if not any(one.envelope is not None or one.factor == KEY for one in votes):
-        return tuple(votes)
-    from mlflow_vault.govern.release.signed_approvals import (  # noqa: PLC0415 - extra: sign
-        open_approval,
-    )
-
-    roles = around.policies.roles()
-
-    def asked(one: Statement) -> Statement:
-        if one.envelope is None and one.factor != KEY:
-            return one
-        try:
-            signed = open_approval(one.envelope or {}, roles.keys if roles is not None else {})
-        except (InvalidInputError, UntrustedError):
-            signed = None
-        if signed is None or roles is None or not signed.agrees_with(one):
-            return replace(one, actor=Actor(one.actor.name), factor="")
-        return replace(one, roles=roles.roles_of(one.actor.name))
-
-    return tuple(map(asked, votes))
-
-
 def _still_against(one: Statement, votes: Iterable[Statement]) -> bool:
     """Whether *one* is a no that nobody took back."""
     if one.kind != Kind.REJECTION:
         return False
-    who, when = same(one.actor.name), (one.time, one.id)
+    who = same(one.actor.name)
     return not any(
         other.kind == Kind.APPROVAL
         and same(other.actor.name) == who
-        and (other.time, other.id) > when
+        and other.time > one.time  # of a yes and a no at the same time the no counts
         for other in votes
     )
 
@@ -186,6 +161,7 @@ def approval(one: Statement, policy: str) -> Approval:
         rejects=one.kind == Kind.REJECTION,
         reason=one.reason,
         source=one.id,
+        signed=one.factor == KEY,
     )
 
 
@@ -266,10 +242,13 @@ def numbered(around: Surroundings, model: str, stand: Stand) -> Version:
     """Return the version that stands somewhere, by its digest: numbers may be used again.
 
     Raises:
-        NotFoundError: The vault does not hold it.
+        NotFoundError: The vault does not hold it, or only as another model's.
     """
     found = around.vault.known(model, stand.number, stand.digest)
-    return found or around.vault.version(stand.digest)
+    found = found or around.vault.version(stand.digest)
+    if found.name != model:
+        raise NotFoundError(f"{stand.digest} is no version of {model!r} any more")
+    return found
 
 
 def held_of(around: Surroundings, version: Version) -> Held | None:

@@ -2,6 +2,7 @@
 
     finish      what somebody decided and did not carry out
     judge       by every policy in force for it; whoever is refused is told all that stands against
+                what is said or applied while bytes are read and checks asked counts, too
     decide      one wins; who loses looks again, and judges anew unless the winner moved the stage
     carry out   in the audit log, then in MLflow
 
@@ -97,6 +98,10 @@ def decide(around: Surroundings, order: Order) -> Promotion:
         _refuse_unseen(order, head)
         refuse_odd(around, order, head)
         verdicts = judge(around, order, head)
+        late = _meanwhile(around, order, head, verdicts)
+        if late is None:
+            continue
+        verdicts = late
         if not verdicts and wish.kind == "promotion":
             raise NotFoundError(no_policy(version.name, wish.to))
         if any(one.blocks for one in verdicts):
@@ -111,6 +116,25 @@ def decide(around: Surroundings, order: Order) -> Promotion:
         _logged(order, made)
         return Promotion(version.name, version.number, version.digest, wish.to, verdicts, made)
     raise ConflictError(f"others decided about {version.name} all the time: try again")
+
+
+def _meanwhile(
+    around: Surroundings, order: Order, head: Decision | None, verdicts: tuple[Verdict, ...]
+) -> tuple[Verdict, ...] | None:
+    """Return what is said now: reading all bytes and asking checks may have taken an hour.
+
+    Returns:
+        *verdicts*, or what speaks against it by now; None if other policies are in force.
+    """
+    looked = any(
+        one.asked["answers"] or one.asked["verified"]["holds"] is not None for one in verdicts
+    )
+    if not looked or any(one.blocks for one in verdicts):
+        return verdicts
+    now = judge(around, order, head, thorough=False)
+    if {one.policy_digest for one in now} != {one.policy_digest for one in verdicts}:
+        return None
+    return now if any(one.blocks for one in now) else verdicts
 
 
 def need(around: Surroundings, order: Order, right: Right) -> None:

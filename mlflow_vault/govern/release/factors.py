@@ -15,6 +15,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -45,11 +46,12 @@ DIGITS: Final = 6
 _BESIDE: Final = (-1, 0, 1)  # steps
 _SECRET: Final = 32  # letters of base32: 160 bits, as RFC 4226 recommends
 _MOST_WRONG: Final = 5
-_PAUSE: Final = 300.0  # seconds: three tries in 10**6 for each code, so years to guess one
+_PAUSE: Final = 3600.0  # seconds: three in 10**6 for each try, so years to guess one
 _MOST_USERS: Final = 10_000  # of whom wrong codes are remembered
 _CODE: Final = re.compile(rf"[0-9]{{{DIGITS}}}")
 _log = logging.getLogger(__name__)
 _wrong: OrderedDict[tuple[str, str], list[float]] = OrderedDict()  # when, by file and user
+_turn = threading.Lock()  # held for a moment, while nothing is waited for
 
 
 class Codes:
@@ -113,13 +115,14 @@ class Codes:
         secret = self._secret(user)
         if secret is None:
             raise DeniedError(f"{user!r} has no one-time codes: mlflow-vault approver enroll")
-        self._refuse_tries(user)
+        self._try(user)
         step = self._step(secret, code)
         if step is None:
-            self._remember(user)
             raise DeniedError(f"the one-time code of {user!r} is wrong, or its time is over")
+        self._was_right(user)
         self._use_up(user, step)
-        _wrong.pop((str(self._file), user), None)
+        with _turn:
+            _wrong.pop((str(self._file), user), None)
 
     def _secret(self, user: str) -> str | None:
         try:
@@ -156,22 +159,27 @@ class Codes:
                     f"this one-time code of {user!r} was used: wait for the next one"
                 ) from error
 
-    def _refuse_tries(self, user: str) -> None:
-        now = self._world.monotonic()
-        recent = [one for one in _wrong.get((str(self._file), user), []) if now - one < _PAUSE]
-        if len(recent) >= _MOST_WRONG:
-            left = int(_PAUSE - (now - recent[0])) + 1
+    def _try(self, user: str) -> None:
+        """Count a try as a wrong one before it is looked at, so that those at once all count."""
+        now, name = self._world.monotonic(), (str(self._file), user)
+        with _turn:
+            recent = [one for one in _wrong.pop(name, []) if now - one < _PAUSE]
+            left = int(_PAUSE - (now - recent[0])) + 1 if recent else 0
+            refused = len(recent) >= _MOST_WRONG
+            _wrong[name] = recent if refused else [*recent, now]
+            while len(_wrong) > _MOST_USERS:
+                _wrong.popitem(last=False)
+        if refused:
             raise DeniedError(
                 f"{user!r} gave {len(recent)} wrong one-time codes: try again in {left} seconds"
             )
 
-    def _remember(self, user: str) -> None:
-        name = (str(self._file), user)
-        now = self._world.monotonic()
-        recent = [one for one in _wrong.pop(name, []) if now - one < _PAUSE]
-        _wrong[name] = [*recent, now][-_MOST_WRONG:]
-        while len(_wrong) > _MOST_USERS:
-            _wrong.popitem(last=False)
+    def _was_right(self, user: str) -> None:
+        """Count the last try no longer."""
+        with _turn:
+            tries = _wrong.get((str(self._file), user))
+            if tries:
+                tries.pop()
 
 
 def enroll(file: Path, user: str, *, issuer: str = ISSUER, replace: bool = False) -> str:

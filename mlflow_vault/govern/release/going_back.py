@@ -30,6 +30,8 @@ def back_to(around: Surroundings, ledger: Ledger, wanted: Version | None) -> Ver
     """
     before = fallen(tuple(ledger.history()))
     if wanted is not None:
+        if wanted.name != ledger.model:
+            raise DeniedError(f"{wanted.label} is no version of {ledger.model}")
         _refuse_bad(around, before, wanted)
         return wanted
     why = []

@@ -66,9 +66,11 @@ class SignedApproval:
     def agrees_with(self, statement: Statement) -> bool:
         """Whether *statement*, which claims to keep this, says of it nothing that was not signed.
 
-        Its time may be later: it is when it was kept.  Its roles are not signed: ask the roles.
+        Its time may be later: it is when it was kept, and a no may be kept as of later still, so
+        that it is behind a yes.  Its roles are not signed: ask the roles.
         """
         asked, said = self.proposal, self.said
+        waited = statement.time - said.time
         kind = Kind.REJECTION if said.rejects else Kind.APPROVAL
         return (
             statement.envelope == self.envelope
@@ -78,7 +80,8 @@ class SignedApproval:
             and (statement.model, statement.number) == (asked.model, asked.number)
             and (statement.actor.name, statement.reason) == (said.actor, said.reason)
             and set(statement.policies) <= set(asked.policies)
-            and 0 <= statement.time - said.time + AHEAD <= OLDEST + AHEAD
+            and waited >= -AHEAD
+            and (said.rejects or waited <= OLDEST)
         )
 
 

@@ -5,12 +5,12 @@
     counts      under one of these at least, else it is refused
 
 A signed vote counts as its key's owner's, whoever brings it, and is asked again each time it is
-counted (`context.shown_again`): a key that the roles no longer name speaks for nobody.
+counted (`proving.shown_again`): a key that the roles no longer name speaks for nobody.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow_vault.decide.policy.evidence import Context
@@ -22,7 +22,8 @@ from mlflow_vault.format.log import Actor
 from mlflow_vault.format.statement import Kind
 from mlflow_vault.govern.policies.subjects import subject
 from mlflow_vault.govern.release.caller import Caller
-from mlflow_vault.govern.release.context import KEY, approval
+from mlflow_vault.govern.release.context import approval
+from mlflow_vault.govern.release.proving import KEY, moved_since
 from mlflow_vault.govern.release.refusing import statement
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def vote(
     head = around.ledger(version.name).head()
     body = {"to": policies[0].transition.to, "head": head.sequence if head is not None else -1}
     made = statement(around, version, caller, given.kind, body=body, request=given.request, **more)
+    made = _in_order(around, made)
     _refuse_vain(version, made, policies)
     if made.factor == TOTP:  # last, as it is used up
         _use(around, caller, given.code)
@@ -182,14 +184,12 @@ def _refuse_old(around: Surroundings, version: Version, to: str, signed: int) ->
     Raises:
         UntrustedError: It was: it would let the version move there again.
     """
-    for decision in around.ledger(version.name).history():
-        if (decision.digest, decision.to) == (version.digest, to):
-            if signed < decision.time:
-                raise UntrustedError(
-                    f"it was signed before {version.label} moved to {to} the last time, and an "
-                    "approval counts once: sign it anew"
-                )
-            return
+    ledger = around.ledger(version.name)
+    if moved_since(ledger, ledger.head(), version.digest, to, signed):
+        raise UntrustedError(
+            f"it was signed before {version.label} moved to {to} the last time, and an approval "
+            "counts once: sign it anew"
+        )
 
 
 def _use(around: Surroundings, caller: Caller, code: str) -> None:
@@ -227,6 +227,20 @@ def _refuse_vain(version: Version, made: Statement, policies: Sequence[Policy]) 
             return
         why.append(f"{policy.name}, approvals: {reason}")
     raise DeniedError(f"the {made.kind} by {made.actor} does not count: {'; '.join(why)}")
+
+
+def _in_order(around: Surroundings, made: Statement) -> Statement:
+    """Return a vote that comes behind what the same person said before, by whatever clock."""
+    rejects, who = made.kind == Kind.REJECTION, same(made.actor.name)
+    opposite = Kind.APPROVAL if rejects else Kind.REJECTION
+    said = around.statements.of(made.model, made.digest)
+    # Of a yes and a no at the same time the no counts.
+    before = [
+        one.time + (not rejects)
+        for one in said
+        if one.kind == opposite and same(one.actor.name) == who
+    ]
+    return replace(made, time=max([made.time, *before]))
 
 
 def _is_author(version: Version, name: str) -> bool:

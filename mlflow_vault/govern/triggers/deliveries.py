@@ -38,6 +38,7 @@ LARGEST: Final = 1 << 20  # bytes of a body: descriptions and tags are in it
 SHORTEST: Final = 16  # characters of a secret; shorter ones can be guessed from one delivery
 _REMEMBERED: Final = 100_000  # ids; 160 deliveries each second before one has to wait
 _LONGEST: Final = 128  # characters of an id; MLflow's have 36
+_NAME: Final = 1000  # characters of a model's name; MLflow's databases take 256
 _DIGITS: Final = 12  # of a time: enough for 30,000 years
 WAKING: Final = frozenset(
     (
@@ -134,7 +135,8 @@ class Deliveries:
         if event not in WAKING:
             return Reply(HTTPStatus.OK, "ignored")
         # A name means little without its workspace; looking at everything is always right.
-        known = name if isinstance(name, str) and workspace in (None, "default") else ""
+        is_known = isinstance(name, str) and len(name) <= _NAME and workspace in (None, "default")
+        known = name if is_known else ""
         return Reply(HTTPStatus.ACCEPTED, "taken", wakes=True, name=known)
 
     def _is_signed(self, delivery: Delivery) -> bool:

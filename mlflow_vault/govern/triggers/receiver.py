@@ -108,12 +108,12 @@ class _Request(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take a delivery."""
         reply = self._judged()
-        self._reply(reply)
-        if reply.wakes:
+        if reply.wakes:  # first: whoever hangs up before the answer does not send it again
             self.server.wake(reply.name)
+        self._reply(reply)
 
     def _judged(self) -> Reply:
-        size = self.headers.get("Content-Length", "")
+        size = self._only("Content-Length")
         if not (size.isascii() and size.isdecimal()):
             return Reply(HTTPStatus.LENGTH_REQUIRED, "say how long it is")
         if len(size) > len(str(deliveries.LARGEST)) or int(size) > deliveries.LARGEST:
@@ -126,7 +126,7 @@ class _Request(BaseHTTPRequestHandler):
         return self.server.judge.judge(delivery, time.time())
 
     def _only(self, name: str) -> str:
-        """Return a header that is there once, without which nothing is signed."""
+        """Return a header that is there once; of two, others may believe the other one."""
         found = self.headers.get_all(name) or []
         return found[0] if len(found) == 1 else ""
 

@@ -106,6 +106,8 @@ class Waker:
             self._failed -= self._failed if done.get(EVERYTHING) else set(done)
             failed = {name for name, went_well in done.items() if not went_well}
             self._failed |= failed
+            if len(self._failed) > _MANY:
+                self._failed = {EVERYTHING}
             if failed:
                 wait = min(self._retry * 2 ** min(self._failures, 10), _LATEST)
                 self._again = min(self._again, time.monotonic() + wait)

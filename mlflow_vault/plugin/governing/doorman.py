@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.exceptions import MlflowException
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
-from mlflow.utils.validation import _validate_model_version
+from mlflow.utils.validation import _validate_model_name, _validate_model_version
 
 from mlflow_vault.errors import NotFoundError, VaultError
 from mlflow_vault.govern.release.caller import Caller
@@ -22,6 +22,7 @@ from mlflow_vault.plugin.governing.prompts import is_prompt, is_prompt_version
 from mlflow_vault.plugin.governing.scoped_host import active_workspace
 from mlflow_vault.plugin.governing.scoping import plain, scoped
 from mlflow_vault.plugin.governing.showing import NONE, STAGES, governing
+from mlflow_vault.plugin.governing.spelling import folded
 from mlflow_vault.plugin.registered import filter_for, paged
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Doorman:
         Raises:
             MlflowException: What the block raises, as a client should hear it.
         """
+        _validate_model_name(name)
         if version is not None:
             _validate_model_version(version)
         try:
@@ -90,7 +92,7 @@ class Doorman:
             yield None
             return
         made = self._made(law, call, name)
-        with made.answering():
+        with made.answering(name):
             yield made
 
     def _made(self, law: Law, call: str, name: str) -> Gate:
@@ -104,7 +106,7 @@ class Doorman:
     def _law(self, name: str) -> Law | None:
         workspace = active_workspace()
         law = self._laws.of(scoped(name, workspace))
-        if law is None or law.governs or not law.others:
+        if law is None or not (self._laws.loose if law.governs else law.others):
             return law
         # Some databases find a model by other spellings of its name than a policy does.
         model = self._model(name)
@@ -130,6 +132,11 @@ class Doorman:
             if error.error_code in {_MISSING, "INVALID_PARAMETER_VALUE"}:
                 return None
             raise
+
+    def is_model(self, name: str) -> bool:
+        """Whether there is a model of this name, and it is no prompt."""
+        model = self._model(name)
+        return model is not None and not is_prompt(model)
 
     def is_mere_prompt(self, name: str) -> bool:
         """Whether a model is a prompt, and no version of it could be loaded as a model."""
@@ -199,7 +206,7 @@ class Doorman:
         model = self._model(name)
         if model is not None:
             for alias, to in model.aliases.items():
-                if alias.lower() in gate.law.stages:
+                if folded(alias) in gate.law.stages:
                     standing.setdefault(alias, int(to))
             for one in model.latest_versions:
                 if one.current_stage in STAGES.values():
@@ -237,6 +244,17 @@ class Doorman:
         with self._judgeable(gate, number):
             reference = f"models:/{gate.law.model}/{number}"
             self._releases(gate).promote(reference, to=stage, caller=gate.caller)
+
+    def settle(self, gate: Gate, version: object, stage: str) -> None:
+        """Let MLflow's old stage show who stands there, if by now that is not *version*."""
+        shown: int | None = int(str(version))
+        while (stand := self._decided(gate).get(stage)) is None or stand.number != shown:
+            host = self._releases(gate).around.host()
+            if stand is None:
+                return host.delete_alias(gate.law.model, stage)
+            shown = stand.number
+            host.set_alias(gate.law.model, stage, shown)
+        return None
 
     def archive(self, gate: Gate, version: object) -> None:
         """Archive a version.

@@ -11,13 +11,13 @@ Each method has MLflow's name and meaning; `calls.CALLS` lists them all.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.entities.model_registry.model_version_stages import get_canonical_stage
 from mlflow.exceptions import MlflowException
-from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from mlflow_vault.decide.policy.roles import Right
@@ -26,14 +26,23 @@ from mlflow_vault.govern.host import GOVERNED_TAG, REQUIRED_TAG
 from mlflow_vault.plugin.governing.asking import body_of, verb_of
 from mlflow_vault.plugin.governing.doorman import Doorman
 from mlflow_vault.plugin.governing.law import ARCHIVED
-from mlflow_vault.plugin.governing.prompts import is_own, is_prompt, is_prompt_version
+from mlflow_vault.plugin.governing.prompts import (
+    is_mark,
+    is_own,
+    is_prompt,
+    is_prompt_version,
+    says_prompt,
+)
 from mlflow_vault.plugin.governing.showing import NONE, STAGES
+from mlflow_vault.plugin.governing.spelling import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlflow_vault.plugin.governing.gate import Gate
 
+# What MLflow refuses as an alias: it is not in the log as done.
+_NO_ALIAS: Final = re.compile(r"|latest|v\d+|.*[^\w\n-].*", re.IGNORECASE | re.DOTALL)
 _STAGES: Final = {shown: stage for stage, shown in STAGES.items()} | {"Archived": ARCHIVED}
 
 
@@ -63,12 +72,11 @@ class EnforcingStore:
         """Make a model, without the vault's tags but the one that declares metadata."""
         sent = list(tags or ())
         kept = [tag for tag in sent if not is_own(tag.key) or tag.key == REQUIRED_TAG]
-        prompt = any(tag.key == IS_PROMPT_TAG_KEY for tag in sent)
         reserved = len(kept) < len(sent) or any(is_own(tag.key) for tag in kept)
         with self.doorman.gate("create_registered_model", name, reserved=reserved) as gate:
             if gate and any(tag.key == REQUIRED_TAG for tag in kept):
                 gate.need(Right.ADMINISTER, f"the tag {REQUIRED_TAG}")
-            if gate and gate.law.governs and not prompt:
+            if gate and gate.law.governs and not says_prompt(sent):
                 gate.need(Right.CONTRIBUTE, "it")
             return super().create_registered_model(name, kept, *args, **kwargs)  # type: ignore[misc]
 
@@ -104,14 +112,16 @@ class EnforcingStore:
     def set_registered_model_tag(self, name: str, tag: Any) -> None:
         """Set a tag; what declares metadata takes a right, the vault's others are nobody's."""
         call, own = "set_registered_model_tag", is_own(tag.key)
-        with self.doorman.gate(call, name, prompts=True, reserved=own) as gate:
+        free = not (own or is_mark(tag.key))
+        with self.doorman.gate(call, name, prompts=free, reserved=own) as gate:
             self._tag_of_model(gate, tag.key)
             super().set_registered_model_tag(name, tag)  # type: ignore[misc]
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Delete a tag; what declares metadata takes a right, the vault's others are nobody's."""
         call, own = "delete_registered_model_tag", is_own(key)
-        with self.doorman.gate(call, name, prompts=True, reserved=own) as gate:
+        free = not (own or is_mark(key))
+        with self.doorman.gate(call, name, prompts=free, reserved=own) as gate:
             self._tag_of_model(gate, key)
             super().delete_registered_model_tag(name, key)  # type: ignore[misc]
 
@@ -122,8 +132,8 @@ class EnforcingStore:
         if gate and key == REQUIRED_TAG:
             gate.need(Right.ADMINISTER, f"the tag {key}")
         elif gate and gate.law.governs:
-            if key == IS_PROMPT_TAG_KEY:
-                raise gate.refuse(f"the tag {key} would make it something else")
+            if is_mark(key):
+                raise _of_prompts(gate, key)
             gate.need(Right.CONTRIBUTE, "it")
 
     # Aliases and stages.
@@ -132,7 +142,7 @@ class EnforcingStore:
         """Set an alias; where it is a stage, that is a promotion."""
         call = "set_registered_model_alias"
         with self.doorman.gate(call, name, version=version) as gate:
-            stage = alias.strip().lower()
+            stage = folded(alias or "")
             if gate and gate.law.governs and stage in gate.law.stages:
                 if alias not in STAGES:
                     raise gate.refuse(f"{alias} is no alias of its: ask for {stage}")
@@ -146,7 +156,7 @@ class EnforcingStore:
         """Delete an alias, unless it is a stage in which somebody stands."""
         call = "delete_registered_model_alias"
         with self.doorman.gate(call, name, alias=alias) as gate:
-            stage = alias.strip().lower()
+            stage = folded(alias or "")
             if gate and gate.law.governs and stage in gate.law.stages:
                 if self.doorman.alias(name, alias) is not None:
                     raise gate.refuse(
@@ -159,7 +169,7 @@ class EnforcingStore:
 
     def _free_alias(self, gate: Gate, name: str, alias: str, number: int | None) -> None:
         """Let pass an alias that is no stage; what candidates are compared with takes more."""
-        compared = alias.strip().lower() in {one.lower() for one in gate.law.baselines}
+        compared = folded(alias or "") in map(folded, gate.law.baselines)
         what = f"the alias {alias}"
         if compared:
             gate.need(Right.RELEASE, f"{what}, with which candidates are compared,")
@@ -168,7 +178,7 @@ class EnforcingStore:
         before = self.doorman.alias(name, alias)
         if number is not None:
             self.doorman.version(name, str(number))
-        if before != number:
+        if before != number and not _NO_ALIAS.fullmatch(alias or ""):
             told = ({"aliases": {alias: one}} for one in (before, number))
             gate.note(Action.ALIAS, before=next(told), after=next(told))
 
@@ -183,7 +193,7 @@ class EnforcingStore:
         call = "transition_model_version_stage"
         with self.doorman.gate(call, name, version=version) as gate:
             wanted = get_canonical_stage(stage)
-            archive = archive_existing_versions
+            archive, entered = archive_existing_versions, ""
             if gate and gate.law.governs:
                 archive = False  # who stood there is put back to None, as the vault has it
                 if wanted == NONE:
@@ -191,10 +201,14 @@ class EnforcingStore:
                 elif wanted == "Archived":
                     self.doorman.archive(gate, version)
                 else:
-                    self.doorman.promote(gate, version, _STAGES[wanted])
-            return super().transition_model_version_stage(  # type: ignore[misc]
+                    entered = _STAGES[wanted]
+                    self.doorman.promote(gate, version, entered)
+            made = super().transition_model_version_stage(  # type: ignore[misc]
                 name, version, wanted, archive
             )
+            if gate and entered:
+                self.doorman.settle(gate, version, entered)  # somebody may have been quicker
+            return made
 
     # Model versions.
 
@@ -202,8 +216,10 @@ class EnforcingStore:
         """Make a model version; in no stage, and with no tag of the vault's."""
         with self.doorman.gate("create_model_version", name) as gate:
             tags = kwargs.get("tags") or (args[1] if len(args) > 1 else ()) or ()
-            if gate and gate.law.governs and not is_prompt_version(source, tags):
-                gate.need(Right.CONTRIBUTE, "it")
+            if gate and gate.law.governs:
+                prompt = is_prompt_version(source, tags) and not self.doorman.is_model(name)
+                if not prompt:
+                    gate.need(Right.CONTRIBUTE, "it")
             return super().create_model_version(name, source, *args, **kwargs)  # type: ignore[misc]
 
     def update_model_version(self, name: str, version: str, *args: Any, **kwargs: Any) -> Any:
@@ -237,6 +253,8 @@ class EnforcingStore:
                     raise _of_vault(gate, tag.key)
                 return
             if gate and gate.law.governs:
+                if is_mark(tag.key):  # MLflow's clients would find no such version any more
+                    raise _of_prompts(gate, tag.key)
                 gate.need(Right.CONTRIBUTE, f"the tag {tag.key}")
             super().set_model_version_tag(name, version, tag)  # type: ignore[misc]
 
@@ -249,6 +267,10 @@ class EnforcingStore:
             if gate and gate.law.governs:
                 gate.need(Right.CONTRIBUTE, f"the tag {key}")
             super().delete_model_version_tag(name, version, key)  # type: ignore[misc]
+
+
+def _of_prompts(gate: Gate, key: str) -> Exception:
+    return gate.refuse(f"the tag {key} would make it something else")
 
 
 def _of_vault(gate: Gate | None, key: str) -> Exception:

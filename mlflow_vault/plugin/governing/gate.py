@@ -18,6 +18,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, TEMPORARILY_UNAVAILA
 
 from mlflow_vault.errors import DeniedError, StorageError, VaultError
 from mlflow_vault.format.log import Action, Subject
+from mlflow_vault.plugin.governing.scoping import plain
 from mlflow_vault.plugin.guard import HostPolicy
 from mlflow_vault.plugin.translate import translated
 
@@ -77,14 +78,19 @@ class Gate:
         self.law.vault.audit.note(action, subject, self.caller.actor, before=before, after=after)
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
+    def answering(self, name: str) -> Iterator[None]:
         """Raise what goes wrong in the words of MLflow; log what the gate itself refuses.
+
+        Args:
+            name: What the call calls the model: no other spelling will do.
 
         Raises:
             MlflowException: Whatever the block raises.
         """
         with translated(HostPolicy.from_environment(os.environ).hidden()):
             try:
+                if self.law.governs and name != (known := plain(self.law.model)):
+                    raise self.refuse(f"{name!r} is no name of its: ask for {known}")
                 yield
             except RefusedError as error:  # whatever else is refused, whoever refused it logged
                 self._log_refusal(str(error))

@@ -13,16 +13,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from mlflow.utils.uri import extract_db_type_from_uri
 
 from mlflow_vault.decide.policy import Policy
 from mlflow_vault.decide.policy.matching import is_for
 from mlflow_vault.decide.policy.roles import Roles
 from mlflow_vault.engine.world import World
-from mlflow_vault.errors import VaultError
+from mlflow_vault.errors import NotFoundError, VaultError
 from mlflow_vault.govern.policies.force import Force
 from mlflow_vault.plugin.governing.showing import STAGES
+from mlflow_vault.plugin.governing.spelling import LOOSE, folded
 from mlflow_vault.plugin.guard import HostPolicy
 from mlflow_vault.plugin.host import MlflowHost
 from mlflow_vault.vault import Vault
@@ -91,10 +94,15 @@ class Laws:
 
     Args:
         store_uri: The plain URI of the registry's database.
+
+    Attributes:
+        loose: Whether the database finds a model by other spellings of its name.  There a policy
+            is for all of them.
     """
 
     def __init__(self, store_uri: str) -> None:
         self._store_uri = store_uri
+        self.loose = extract_db_type_from_uri(store_uri) in LOOSE
         self._forces: dict[str, Force] = {}  # each reads a document once
         self._looks: dict[str, _Look] = {}
         self._default = "", -BELIEVED
@@ -110,14 +118,14 @@ class Laws:
         Raises:
             VaultError: What is in force cannot be read.
         """
-        law = None
+        law: Law | None = None
         for vault in self._vaults():
             look = self._look(vault, fresh=fresh)
-            found = tuple(one for one in look.policies if is_for(one, model))
+            found = tuple(one for one in look.policies if self._is_for(one, model))
             made = Law(vault, model, found, look.roles, others=len(found) < len(look.policies))
             if found:
                 return made
-            law = law or made
+            law = replace(law, others=law.others or made.others) if law else made
         return law
 
     def shows_governed(self, model: str) -> bool:
@@ -127,6 +135,13 @@ class Laws:
         except VaultError:
             return False
         return law is not None and law.governs
+
+    def _is_for(self, policy: Policy, model: str) -> bool:
+        if is_for(policy, model) or not self.loose:
+            return is_for(policy, model)
+        patterns = tuple(map(folded, policy.metadata.models))
+        metadata = policy.metadata.model_copy(update={"models": patterns})
+        return is_for(policy.model_copy(update={"metadata": metadata}), folded(model))
 
     def _look(self, vault: Vault, *, fresh: bool) -> _Look:
         known = self._looks.get(vault.uri)
@@ -153,7 +168,7 @@ class Laws:
         if time.monotonic() - since > BELIEVED:
             try:
                 place = MlflowHost(None, self._store_uri).default_location()
-            except VaultError:
+            except NotFoundError:
                 place = ""
             self._default = place, time.monotonic()
         return place

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 
+from mlflow_vault.plugin.governing.spelling import folded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,8 +23,19 @@ PLACEHOLDERS: Final = frozenset({"dummy-source", "prompt-template"})
 
 
 def is_own(key: str) -> bool:
-    """Whether the tag *key* is the vault's; some databases compare without regard to case."""
-    return key.strip().lower().startswith(OWN_TAGS)
+    """Whether the tag *key* is the vault's, in any spelling."""
+    return folded(key or "").startswith(OWN_TAGS)
+
+
+def is_mark(key: str) -> bool:
+    """Whether the tag *key* is the one that marks a prompt, in any spelling."""
+    return folded(key or "") == str(IS_PROMPT_TAG_KEY)
+
+
+def says_prompt(tags: Iterable[Any]) -> bool:
+    """Whether *tags*, by name or one by one, say that what has them is a prompt."""
+    told = tags if isinstance(tags, dict) else {tag.key: tag.value for tag in tags}
+    return str(told.get(IS_PROMPT_TAG_KEY, "")).lower() == "true"
 
 
 def is_prompt(model: Any) -> bool:
@@ -39,5 +52,4 @@ def is_prompt_version(source: str, tags: Iterable[Any]) -> bool:
         source: Where it says that its files are.
         tags: Its tags, by name or one by one.
     """
-    told = tags if isinstance(tags, dict) else {tag.key: tag.value for tag in tags}
-    return source in PLACEHOLDERS and str(told.get(IS_PROMPT_TAG_KEY, "")).lower() == "true"
+    return source in PLACEHOLDERS and says_prompt(tags)

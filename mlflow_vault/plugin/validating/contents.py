@@ -1,8 +1,14 @@
-"""What tests and tables were, as a digest: evidence names what it came from."""
+"""What tests and tables were, as a digest: evidence names what it came from.
+
+They lie where the model's own code can write, so nothing but files is read: no pipe that nobody
+writes to, no device without an end.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import os
+import stat
+from typing import IO, TYPE_CHECKING, Final
 
 from blake3 import blake3
 
@@ -40,9 +46,23 @@ def digest_of(place: Path) -> Digest:
     return Digest.of(spell(plain(told)))
 
 
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file that somebody else could replace by anything.
+
+    Raises:
+        OSError: It is no file, or cannot be read.
+    """
+    # Opening a pipe waits for its other end, unless one asks not to.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", getattr(os, "O_BINARY", 0)))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path.name} is no file")
+    return os.fdopen(descriptor, "rb")
+
+
 def _of_file(path: Path) -> Digest:
     digest = blake3()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return Digest(digest.digest())

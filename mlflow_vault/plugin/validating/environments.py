@@ -31,6 +31,7 @@ print(json.dumps({"python": platform.python_version(), "platform": platform.plat
                   "packages": dict(sorted(found.items()))}))
 """
 _LOOKING: Final = 60.0  # seconds
+_LARGEST: Final = 64 * 1024  # bytes of `python_env.yaml` that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,18 @@ def look(python: str, variables: Mapping[str, str], folder: Path) -> dict[str, A
     """
     ended = run([python, "-I", "-c", _LOOK], folder=folder, environment=variables, timeout=_LOOKING)
     try:
-        found: dict[str, Any] = json.loads(ended.last)
-    except ValueError as cause:
+        found: Any = json.loads(ended.last)
+        told = {name: str(found[name]) for name in ("python", "platform")}
+        # What was installed may run in there and say anything.
+        packages = {str(name): str(version) for name, version in found["packages"].items()}
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as cause:
         raise InvalidInputError(f"{python} does not say what it has: {ended.last:.300}") from cause
-    return found
+    return {**told, "packages": packages}
 
 
 def _interpreter(model: Path) -> str:
     """The Python that the version was made with, up to its last figure."""
-    wanted = _wanted(model)
+    wanted = wanted_python(model)
     if not wanted or wanted == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
     found = shutil.which(f"python{wanted}")
@@ -100,11 +104,15 @@ def _interpreter(model: Path) -> str:
     return found
 
 
-def _wanted(model: Path) -> str:
+def wanted_python(model: Path) -> str:
+    """Return the Python that a version was made with, such as 3.12; empty if nothing says it."""
     try:
-        told = yaml.safe_load((model / _PYTHON_ENV).read_text("utf-8"))
-        major, minor, *_ = str(told["python"]).split(".")
-    except (OSError, LookupError, TypeError, ValueError, yaml.YAMLError):
+        with (model / _PYTHON_ENV).open("rb") as file:
+            raw = file.read(_LARGEST)
+        said = yaml.load(raw, Loader=yaml.SafeLoader)["python"]
+        # A few lines of YAML may stand for a list without end, which nobody should spell.
+        major, minor, *_ = (str(said) if isinstance(said, str | float) else "").split(".")
+    except (OSError, LookupError, TypeError, ValueError, RecursionError, yaml.YAMLError):
         return ""
     return f"{int(major)}.{int(minor)}" if major.isdecimal() and minor.isdecimal() else ""
 

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 
 
@@ -33,6 +32,8 @@ def main(question: Path) -> None:
         problem = f"it has no column {asked['targets']!r}; there are {columns}"
         answer.write_text(json.dumps({"problem": problem}), "utf-8")
         return
+    import mlflow  # noqa: PLC0415 - takes seconds, and the answer may be known without
+
     found = mlflow.models.evaluate(
         model=asked["model"],
         data=data,

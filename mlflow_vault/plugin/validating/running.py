@@ -67,13 +67,13 @@ def run(
             _end(process)
             reader.join(_GRACE)  # a child that left the group may hold the pipe for ever
             if reader.is_alive():
-                process.stdout = None  # closing it would wait for the reader
+                process.stdout = None  # the reader's, who closes it
     return Ended(code, b"".join(tuple(kept)).decode("utf-8", "replace"))
 
 
-def _keep(out: IO[bytes] | None, kept: deque[bytes]) -> None:
-    with suppress(OSError, ValueError):
-        while out is not None and (piece := os.read(out.fileno(), _PIECE)):
+def _keep(out: IO[bytes], kept: deque[bytes]) -> None:
+    with out, suppress(OSError, ValueError):
+        while piece := os.read(out.fileno(), _PIECE):
             kept.append(piece)
 
 

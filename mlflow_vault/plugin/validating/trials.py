@@ -33,6 +33,8 @@ MODEL_TYPES: Final = (
 )
 _FAILED: Final = (1, 2)  # pytest: tests failed; some could not even be read
 _NO_TESTS: Final = 5
+_NAMED: Final = 20  # tests that failed
+_LONGEST: Final = 1000  # characters of reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class Suite:
         if answer is None or counts is None or ended.code != 0:
             return Learnt(passed=False, reason=_died(ended), values={})
         code = answer.get("code")
+        if type(code) is not int:
+            return Learnt(passed=False, reason=_died(ended), values={})
         if code == _NO_TESTS:
             raise InvalidInputError(f"pytest found no tests in {self.source}: nothing was kept")
         if code not in {0, *_FAILED}:
@@ -142,10 +146,11 @@ class Suite:
                 "Packages that tests need are given with --with; nothing was kept"
             )
         good = code == 0 and counts["tests_failed"] == 0 and counts["tests_passed"] > 0
-        failures = [str(name)[:200] for name in answer.get("failures") or ()]
+        named = answer.get("failures")
+        failures = [str(name)[:200] for name in named[:_NAMED]] if isinstance(named, list) else []
         told = f"{counts['tests_passed']} passed, {counts['tests_failed']} failed, "
         reason = f"{told}{counts['tests_skipped']} skipped"
-        return Learnt(good, reason, {**counts, "failures": failures})
+        return Learnt(good, reason, plain({**counts, "failures": failures}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +207,18 @@ class Evaluation:
             return Learnt(passed=False, reason=_died(ended), values={})
         odd = sorted(str(name) for name, value in metrics.items() if not _is_number(value))
         reason = f"{len(metrics)} metrics" + (f"; no number: {', '.join(odd)}" if odd else "")
-        return Learnt(not odd, reason, plain(metrics))
+        told = {
+            name: value if isinstance(value, (int, float)) else f"{value!s:.200}"
+            for name, value in metrics.items()
+        }
+        return Learnt(not odd, plain(reason[:_LONGEST]), plain(told))
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float can be
+        return False
 
 
 def _counts(answer: Mapping[str, Any] | None) -> dict[str, int] | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from mlflow_vault.errors import ConflictError, InvalidInputError
 from mlflow_vault.format.showing import html_table
 from mlflow_vault.plugin.validating import surroundings
-from mlflow_vault.plugin.validating.contents import digest_of
+from mlflow_vault.plugin.validating.contents import digest_of, open_file
 from mlflow_vault.plugin.validating.environments import Making, look, make_clean
 from mlflow_vault.plugin.validating.running import run
 
@@ -261,7 +261,7 @@ class _Place:
 def _read(answer: Path) -> Mapping[str, Any] | None:
     """What the program left, believing nothing."""
     try:
-        with answer.open("rb") as file:
+        with open_file(answer) as file:
             stored = file.read(_LARGEST + 1)
         told: Any = json.loads(stored) if len(stored) <= _LARGEST else None
     except (OSError, RecursionError, ValueError):

@@ -92,6 +92,22 @@ def test_written_once(found: Found) -> None:
     assert all(found[Role.ADMIN, AWS].values())
 
 
+def test_together() -> None:
+    """Documents add up: what one role writes without a condition, no other role writes once."""
+    grants = [one for role in set(Role) - {Role.ADMIN} for one in GRANTS[role]]
+    free = {one.prefix for one in grants if {Access.PUT, Access.DELETE} & set(one.accesses)}
+    once = {one.prefix for one in grants if Access.CREATE in one.accesses}
+
+    assert free
+    assert once
+    assert not [
+        (one, other)
+        for one in free
+        for other in once
+        if one.startswith(other) or other.startswith(one)
+    ]
+
+
 def test_duties(found: Found) -> None:
     """Who makes models does not approve or promote them; who approves does not promote."""
     rows: Mapping[str, set[Role]] = {

@@ -180,6 +180,20 @@ def test_never_logged(scene: Scene) -> None:
     assert found.pending == (decision_key("other", 1),)
 
 
+def test_far_ahead(scene: Scene) -> None:
+    """A decision that claims a number far ahead does not make who verifies count up to it."""
+    forged = replace(scene.made[3], sequence=2**53 - 1)
+    scene.store.put(forged.key, forged.to_bytes())
+
+    found = scene.audit.verify()
+
+    assert [flaw.key for flaw in found.flaws] == [
+        decision_key("fraud", number) for number in range(4, 105)
+    ]
+    assert "this decision and 9007199254740886 behind it" in found.flaws[-1].reason
+    assert found.pending == (forged.key,)
+
+
 def test_strangers(scene: Scene) -> None:
     """What is no decision, or another vault's, does not belong there."""
     foreign = replace(scene.made[0], vault="other", model="x")

@@ -225,3 +225,17 @@ def test_any_text(model: str, policy: str, reason: str, outcome: str) -> None:
     assert mail.as_bytes().count(b"\nBcc:") == 0
     json.dumps(made.to_dict()).encode()
     assert not set("<>") & set(made.to_slack()["text"])
+
+
+def test_rests(receiver: Receiver) -> None:
+    """Many models that fail at once do not wait for somebody who is away, each anew."""
+    receiver.answer(503)
+    alerts = reaching({"webhook": {"url": receiver.url}, "slack": {"url": receiver.url}})
+
+    failed = [alerts.deliver(alert(), ("webhook",))["webhook"] for _ in range(3)]
+    receiver.answer(200)
+
+    assert "tried 3 times" in failed[0]
+    assert failed[1:] == ["it could not be reached a moment ago"] * 2
+    assert len(receiver.sent) == QUICK.tries
+    assert alerts.deliver(alert(), ("slack",)) == {"slack": ""}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import socket
+import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -129,7 +132,7 @@ def test_silence(receiver: Receiver) -> None:
     found = query(endpoint(receiver), "up", timeout=0.1)
 
     assert found.value is None
-    assert "cannot be reached: TimeoutError" in found.reason
+    assert "does not answer in time" in found.reason
 
 
 def test_credentials(receiver: Receiver, tmp_path: Path) -> None:
@@ -206,3 +209,37 @@ def test_no_name_ends_its_text(name: str) -> None:
     assert found.isascii()
     raw = name.encode("utf-8", "backslashreplace")
     assert found.encode().decode("unicode_escape").encode("latin-1") == raw
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-More: ", b"HTTP/1.1 200 OK\r\n\r\n{"])
+def test_drops(head: bytes) -> None:
+    """Who sends a byte now and then does not keep us waiting, in the head or in the body."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def drop() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(head)
+                for _ in range(200):
+                    connection.sendall(b" ")
+                    time.sleep(0.02)
+
+        dropping = threading.Thread(target=drop)
+        dropping.start()
+        started = time.monotonic()
+
+        found = query(Endpoint.parse(f"http://127.0.0.1:{port}", "it"), "up", timeout=0.2)
+
+        assert time.monotonic() - started < 2
+        dropping.join()
+    assert found.reason == f"http://127.0.0.1:{port} does not answer in time"
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_no_host(host: str) -> None:
+    """A host that no name service could know is told, and no stray error."""
+    found = query(Endpoint.parse(f"http://{host}/secret", "it"), "up")
+
+    assert found.reason.startswith(f"http://{host} cannot be reached: ")
+    assert "secret" not in found.reason

@@ -526,12 +526,15 @@ def test_the_record_is_gone(ward: Ward) -> None:
     assert ward.standing() == 1
 
 
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Lists and objects of *inner*."""
+    names = st.sampled_from(["auc", "failing", "webhook", "failures"])
+    return st.lists(inner, max_size=2) | st.dictionaries(names, inner)
+
+
 JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2**40) | st.sampled_from(["auc", "webhook", "1"]),
-    lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["auc", "failing", "webhook", "failures"]), inner)
-    ),
+    nested,
     max_leaves=6,
 )
 BODIES: Final = st.fixed_dictionaries(
@@ -585,3 +588,20 @@ def test_against_a_model(new_ward: Callable[[], Ward], events: list[str]) -> Non
         gone = gone or failures >= 3
 
         assert ward.standing() == (1 if gone else 2)
+
+
+def test_stray_error(ward: Ward) -> None:
+    """Whatever goes wrong with one model, the others are looked at, and go if they have to."""
+    odd = POLICY.replace("credit-production", 'odd, models: "a-*"').replace("live/auc", "odd/auc")
+    ward.apply(odd)
+    ward.promote("a-model")
+    ward.time += 120
+    text: Any = "high"
+    ward.registry.measured["live", "odd/auc"] = Sample(text, int(ward.time * 1000) + 100_000)
+
+    report = fail(ward)
+
+    assert "rolled_back" in {one.event for one in report.looks}, report.problems
+    assert ward.standing() == 1
+    assert report.problems[0].startswith("a-model cannot be looked at: TypeError: ")
+    assert report.exit_code == 1

@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import threading
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -144,7 +145,7 @@ def test_race(clock: Clock, file: Path) -> None:
 
 
 def test_guessing(clock: Clock, file: Path) -> None:
-    """After five wrong codes in five minutes none is looked at, right or wrong; of others it is."""
+    """After five wrong codes in an hour none is looked at, right or wrong; of others it is."""
     add_secret(file, "cat", SECRET)
     store = MemoryStore("models")
     wrong = code(START - 86_400)
@@ -152,11 +153,37 @@ def test_guessing(clock: Clock, file: Path) -> None:
         with pytest.raises(DeniedError, match="is wrong"):
             codes(clock, file, store).use("bob", wrong)
 
-    with pytest.raises(DeniedError, match="gave 5 wrong one-time codes: try again in 301 seconds"):
+    with pytest.raises(DeniedError, match="gave 5 wrong one-time codes: try again in 3601 seconds"):
         codes(clock, file, store).use("bob", code(START))
     codes(clock, file, store).use("cat", code(START))
-    clock.monotonic += 300
+    clock.monotonic += 3600
     codes(clock, file, store).use("bob", code(START))
+
+
+def test_guessing_at_once(clock: Clock, file: Path) -> None:
+    """Of wrong codes that come all at once five are looked at, too."""
+    store = MemoryStore("models")
+    identity = make_identity(store, clock.world)
+    start, ends = threading.Barrier(24), []
+
+    def slow() -> float:
+        time.sleep(0.05)  # so that all are looked at while the first is
+        return START
+
+    def guess() -> None:
+        checker = Codes(store, World(now=slow), identity, file)
+        start.wait()
+        with pytest.raises(DeniedError) as caught:
+            checker.use("bob", code(START - 86_400))
+        ends.append("is wrong" in str(caught.value))
+
+    threads = [threading.Thread(target=guess) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(ends) == [False] * 19 + [True] * 5
 
 
 def test_forgotten(clock: Clock, file: Path) -> None:

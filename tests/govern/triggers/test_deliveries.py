@@ -122,3 +122,12 @@ def test_secrets(secrets: list[str]) -> None:
     """A secret that can be guessed is refused, and so is none."""
     with pytest.raises(InvalidInputError, match="16 characters"):
         Deliveries(secrets)
+
+
+def test_long_name(judge: Deliveries) -> None:
+    """A name that no model has is not kept: everything is looked at."""
+    told = CREATED | {"data": {"name": "m" * 5000}}
+
+    reply = judge.judge(signed(told), NOW)
+
+    assert (reply.wakes, reply.name) == (True, "")

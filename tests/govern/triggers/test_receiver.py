@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -144,3 +145,17 @@ def test_crowd(running: Running) -> None:
     time.sleep(0.3)
 
     assert running.ask("GET", "/health")[0] == 200
+
+
+def test_two_lengths(running: Running) -> None:
+    """A request that two readers could end at two places is refused, and one is read of each."""
+    lines = [f"{name.replace('_', '-')}: {text}" for name, text in signed().items()]
+    sizes = [f"Content-Length: {len(BODY)}", "Content-Length: 3"]
+    whole = "\r\n".join(["POST / HTTP/1.1", "Host: x", *lines, *sizes, "", BODY])
+    chunked = "\r\n".join(["POST / HTTP/1.1", *lines, "Transfer-Encoding: chunked", "", "5\r\n"])
+    for said in (whole, whole.replace("3", "") + whole, chunked):
+        with running.connect() as connection:
+            connection.sendall(said.encode())
+            with suppress(ConnectionError):
+                assert b" 411 " in connection.recv(100)
+    assert running.woke == []

@@ -141,3 +141,20 @@ def test_closed(work: Work) -> None:
     time.sleep(0.05)
     assert work.asked == ["m"]
     Waker(work).close()
+
+
+def test_many_fail(work: Work) -> None:
+    """Of a thousand names that fail and more, everything is tried again instead."""
+    names = {f"m-{number}": 1 for number in range(1200)}
+    work.fails |= names
+    waker = Waker(work, pause=0, retry=0.5)
+    waker.start()
+    for start in (0, 600):
+        for name in list(names)[start : start + 600]:
+            waker.wake(name)
+        work.wait_for(start + 600)
+
+    asked = work.wait_for(1201)
+
+    waker.close()
+    assert asked[1200:1201] == [""]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlflow_vault.errors import InvalidInputError
-from mlflow_vault.plugin.validating.contents import digest_of
+from mlflow_vault.format.canonical import spell
+from mlflow_vault.plugin.validating.contents import digest_of, open_file
+from mlflow_vault.plugin.validating.environments import look, wanted_python
 from mlflow_vault.plugin.validating.running import Ended
 from mlflow_vault.plugin.validating.trials import Evaluation, Suite
 
@@ -102,3 +108,88 @@ def test_digest(tmp_path: Path) -> None:
     assert digest_of(tmp_path) != before
     with pytest.raises(InvalidInputError):
         digest_of(tmp_path / "nothing")
+
+
+ANYTHING: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150)
+@given(
+    answer=st.fixed_dictionaries(
+        {"passed": st.integers(0, 3), "failed": st.just(0), "skipped": st.just(0)},
+        optional={
+            "code": st.sampled_from([0, 1]) | ANYTHING,
+            "failures": ANYTHING,
+            "metrics": st.dictionaries(st.text(), ANYTHING, max_size=3),
+            "problem": ANYTHING,
+        },
+    ),
+    trial=st.sampled_from([SUITE, TABLE]),
+)
+def test_any_answer(answer: dict[str, Any], trial: Suite | Evaluation) -> None:
+    """Whatever a process of the model's answers is evidence, or says that nothing was learnt."""
+    try:
+        found = trial.learn(FINE, answer)
+    except InvalidInputError:
+        return
+    assert spell({"reason": found.reason, **found.values})
+    assert len(found.values.get("failures") or ()) <= 20
+
+
+def test_far_answer() -> None:
+    """A metric that no number of Python's is as large as is none, and names have a bound."""
+    found = TABLE.learn(FINE, {"metrics": {"f1": 10**400, "x" * 5000: None}})
+
+    assert not found.passed
+    assert len(found.reason) < 2000
+
+
+def test_pipes(tmp_path: Path) -> None:
+    """What the model's code put in the place of a table does not keep us waiting for its end."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "file").write_text("{}")
+
+    for name in ("pipe", "endless"):
+        with pytest.raises(InvalidInputError, match="is no file"):
+            digest_of(tmp_path / name)
+        with pytest.raises(OSError, match="is no file"):
+            open_file(tmp_path / name)
+    assert digest_of(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("python: 3.12.4", "3.12"),
+        ("python: 3.12", "3.12"),
+        ("python: [3, 12]", ""),
+        ("python: ../../evil.sh", ""),
+        ("- 1", ""),
+        ("", ""),
+        (f"python: {'[' * 500}", ""),
+        ("a: &a [1]\n" + "".join(
+            f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghijkl")
+        ) + "python: *l", ""),
+    ],
+)  # fmt: skip
+def test_python(tmp_path: Path, said: str, wanted: str) -> None:
+    """The Python of a version is a figure, however large what its file stands for."""
+    (tmp_path / "python_env.yaml").write_text(said)
+
+    assert wanted_python(tmp_path) == wanted
+
+
+@pytest.mark.parametrize("said", ["{}", "[]", "5", '{"packages": 3}', "x", "[" * 5000])
+def test_odd_environment(tmp_path: Path, said: str) -> None:
+    """An environment in which something else speaks is none."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{said}'\n")
+    python.chmod(0o700)
+
+    with pytest.raises(InvalidInputError, match="does not say what it has"):
+        look(str(python), {"PATH": os.defpath}, tmp_path)

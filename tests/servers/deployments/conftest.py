@@ -9,7 +9,8 @@ A deployment is a database, a web server, a way of artifacts and what holds the 
 
 `DEPLOYMENTS` has every pair of these in one server at least, and the triples that matter most.
 `COMMITTING` are servers whose registry commits what is registered, ``vault-postgresql:``.
-Migrating a database takes MLflow up to 18 s: each kind is migrated once, then copied.
+Migrating a database takes MLflow up to 18 s: each kind is migrated once, then copied; but that of
+`MARIADB`, on which one server runs.
 
 What is started is a process group of its own and is stopped as such.
 """
@@ -30,6 +31,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+import pymysql
 import pytest
 import requests
 
@@ -106,6 +108,7 @@ COMMITTING: Final = [
 
 
 GOVERNING: Final = Deployment(*["postgresql", "auth", "proxied", "file"], commits=True)
+MARIADB: Final = Deployment(*["mariadb", "auth", "proxied", "file"], commits=True)
 # Whoever MLflow's own permissions would stop, they let pass: what stops them is ours.
 AUTH: Final = """
 [mlflow]
@@ -198,7 +201,11 @@ def started(
             try:
                 ready()
                 break
-            except (requests.RequestException, psycopg.OperationalError) as error:
+            except (
+                requests.RequestException,
+                psycopg.OperationalError,
+                pymysql.err.OperationalError,
+            ) as error:
                 if time.monotonic() > deadline or process.poll() is not None:
                     text = log.read_text(errors="replace")[-4000:]
                     pytest.fail(f"{command[0]} did not start ({error}); it said:\n{text}")
@@ -264,6 +271,76 @@ def postgresql(free_port: Callable[[], int]) -> Iterator[str]:
             yield server
 
 
+@dataclass(frozen=True, slots=True)
+class MariaDB:
+    """A running MariaDB server.
+
+    Attributes:
+        port: Where it listens.
+        password: That of its user mlflow, who may do everything.
+    """
+
+    port: int
+    password: str
+
+    @property
+    def uri(self) -> str:
+        """What MLflow calls it; a database's name follows."""
+        return f"mysql+pymysql://mlflow:{self.password}@127.0.0.1:{self.port}"
+
+    def connect(self) -> pymysql.connections.Connection[Any]:
+        """Connect to it, to no database."""
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user="mlflow", password=self.password, autocommit=True
+        )
+
+
+@pytest.fixture(scope="session")
+def mariadb(free_port: Callable[[], int]) -> Iterator[MariaDB]:
+    """MariaDB, Debian's, with nothing in it and set up as it comes: texts compare loosely.
+
+    Root starts it as nobody, in a folder of theirs.
+    """
+    path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
+    initialize, daemon = (
+        shutil.which(one, path=path) for one in ("mariadb-install-db", "mariadbd")
+    )
+    if initialize is None or daemon is None:
+        installer = Path(__file__).parents[1] / "install-debian.sh"
+        pytest.fail(f"there is no MariaDB in {path}: run {installer}")
+    how: dict[str, Any] = {"env": {"LC_ALL": "C.UTF-8", "PATH": path}, "cwd": "/"}
+    server = MariaDB(free_port(), secrets.token_hex(16))
+    with TemporaryDirectory(prefix="mariadb-") as name:
+        folder = Path(name)
+        first = folder / "first.sql"
+        first.touch(0o600)
+        first.write_text(
+            f"CREATE USER mlflow@'127.0.0.1' IDENTIFIED BY '{server.password}';\n"
+            "GRANT ALL ON *.* TO mlflow@'127.0.0.1';\n"
+        )
+        if os.geteuid() == 0:
+            how |= {"user": "nobody", "group": "nogroup", "extra_groups": ()}
+            for made in (folder, first):
+                shutil.chown(made, "nobody", "nogroup")
+        # Root is let in by the socket alone, in the folder, as the user of that name.
+        options = [f"--datadir={folder}/cluster", "--skip-name-resolve"]
+        told = ["--no-defaults", "--auth-root-authentication-method=socket", "--skip-test-db"]
+        subprocess.run([initialize, *told, *options], check=True, stdout=subprocess.DEVNULL, **how)
+        options += ["--bind-address=127.0.0.1", f"--port={server.port}", f"--init-file={first}"]
+        options += [f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
+        options += ["--character-set-server=utf8mb4"]  # as Debian's package of the server has it
+        options += ["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"]
+
+        def ready() -> None:
+            server.connect().close()
+
+        command = [daemon, "--no-defaults", *options]
+        with started(command, folder / "log", ready, **how) as running:
+            yield server
+            running.terminate()  # it takes no notice of being interrupted
+            running.wait(20)
+
+
 @pytest.fixture(scope="session")
 def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
     """Return what makes a migrated database of a kind, in a folder if it is a file."""
@@ -272,6 +349,13 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     def migrate(uri: str) -> str:
         _run([sys.executable, "-m", "mlflow", "db", "upgrade", uri], _kept_environment())
         return uri
+
+    def in_mariadb() -> str:
+        server = request.getfixturevalue("mariadb")
+        name = f"mlflow_{secrets.token_hex(4)}"
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+        return migrate(f"{server.uri}/{name}")
 
     def on_server(server: str, statement: str) -> None:
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
@@ -284,6 +368,8 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
                 patterns[kind] = migrate(f"sqlite:///{pattern}")
             shutil.copy(patterns[kind].removeprefix("sqlite:///"), folder / "mlflow.db")
             return f"sqlite:///{folder}/mlflow.db"
+        if kind == "mariadb":
+            return in_mariadb()
         server = request.getfixturevalue("postgresql")
         if kind not in patterns:
             on_server(server, "CREATE DATABASE pattern")
@@ -362,4 +448,11 @@ def governing(serve: Serve) -> Iterator[Server]:
 def governing_alone(serve: Serve) -> Iterator[Server]:
     """Another such server, for whoever says who may do what there; up."""
     with serve(GOVERNING) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def governing_mariadb(serve: Serve) -> Iterator[Server]:
+    """A server whose registry governs, on MariaDB; up."""
+    with serve(MARIADB) as made:
         yield made

@@ -117,6 +117,8 @@ def _objections_to_yes(
         yield "given under another policy, or before it was changed"
     if asked.mfa and one.mfa is not True:
         yield "without a second factor"
+    elif asked.mfa == "key" and one.signed is not True:
+        yield "not signed by a key of theirs"
     if ahead := case.ahead(one.time):
         yield f"given {ahead}"
     if asked.expires is not None and case.age(one.time) >= asked.expires:
@@ -129,7 +131,7 @@ def _text(asked: Approvals) -> str:
     excluded = " and ".join(dict.fromkeys(("author", *asked.not_)))
     text = f"{people}{roles}, {excluded} excepted"
     if asked.mfa:
-        text += ", with a second factor"
+        text += ", signed by a key of theirs" if asked.mfa == "key" else ", with a second factor"
     return text + (f", for {spell(asked.expires)}" if asked.expires is not None else "")
 
 

@@ -12,6 +12,7 @@ import hmac
 import json
 import smtplib
 import ssl
+import time
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -57,11 +58,14 @@ class Patience:
         tries: The first included.
         total: Seconds after which no try begins.
         first_wait: About what is waited before the second try, in seconds; it doubles each time.
+        rest: Seconds that a way is left alone which was tried in vain, so that the rollbacks of
+            many models wait for no mail server.
     """
 
     tries: int = 4
     total: float = 30
     first_wait: float = 0.5
+    rest: float = 60
 
 
 class Alerts:
@@ -87,6 +91,7 @@ class Alerts:
         self._targets = targets
         self._environment = environment
         self._patience = patience or Patience()
+        self._resting: dict[str, float] = {}  # until when, by way
 
     @classmethod
     def from_environment(
@@ -114,6 +119,8 @@ class Alerts:
     def _deliver(self, alert: Alert, way: str) -> str:
         if self.fault:
             return self.fault
+        if time.monotonic() < self._resting.get(way, 0):
+            return "it could not be reached a moment ago"
         try:
             attempt = self._attempt(alert, way)
         except InvalidInputError as error:
@@ -127,6 +134,7 @@ class Alerts:
         try:
             policy(attempt)
         except _LaterError as error:
+            self._resting[way] = time.monotonic() + self._patience.rest
             return f"{error}; tried {policy.statistics.get('attempt_number', 1)} times"
         except StorageError as error:
             return str(error)
