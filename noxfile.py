@@ -68,10 +68,14 @@ def servers(session: nox.Session) -> None:
         npm = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--global")
         session.run_install(*npm, "--prefix", here, AZURITE)
     # Interrupted, pytest stops the servers; nox waits for that.
+    # They wait more than they work, so two files go at once, each with servers of its own.
     session.run(
         "pytest",
-        "tests/servers",
-        *session.posargs,
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        *(session.posargs or ["tests/servers"]),
         interrupt_timeout=60.0,
         terminate_timeout=30.0,
     )

@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     )
     from mlflow_vault.format.version import Version
     from mlflow_vault.govern.bundle.verifying import verify_bundle
-    from mlflow_vault.govern.release.approver_key import ApproverKey
-    from mlflow_vault.govern.release.promotion import Promotion
+    from mlflow_vault.govern.release.approving.approver_key import ApproverKey
+    from mlflow_vault.govern.release.telling.promotion import Promotion
     from mlflow_vault.govern.signing.keys import Key
     from mlflow_vault.govern.signing.trust import Trust
     from mlflow_vault.govern.syncing import Sync
@@ -147,8 +147,8 @@ _HOMES: Final = {
         ("approve", "archive", "evidence", "promote", "reject", "rollback", "status"),
         "mlflow_vault.fluent",
     ),
-    "Promotion": "mlflow_vault.govern.release.promotion",
-    "ApproverKey": "mlflow_vault.govern.release.approver_key",
+    "Promotion": "mlflow_vault.govern.release.telling.promotion",
+    "ApproverKey": "mlflow_vault.govern.release.approving.approver_key",
     "Key": "mlflow_vault.govern.signing.keys",
     "Trust": "mlflow_vault.govern.signing.trust",
 }

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from mlflow_vault.govern.host import Host
     from mlflow_vault.govern.knowledge import Moment
     from mlflow_vault.govern.references import Reference
-    from mlflow_vault.govern.release.approver_key import ApproverKey
-    from mlflow_vault.govern.release.promotion import Promotion
-    from mlflow_vault.govern.release.status import Status
+    from mlflow_vault.govern.release.approving.approver_key import ApproverKey
+    from mlflow_vault.govern.release.telling.promotion import Promotion
+    from mlflow_vault.govern.release.telling.status import Status
     from mlflow_vault.govern.searching import Found
     from mlflow_vault.govern.signing.bundle import Signature
     from mlflow_vault.govern.signing.keys import Key

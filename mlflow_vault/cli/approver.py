@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlflow_vault.cli.answer import Answer, shown
-from mlflow_vault.govern.release.factors import enroll as make_secret
+from mlflow_vault.govern.release.approving.factors import enroll as make_secret
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from mlflow_vault.cli.answer import Answer, shown
-from mlflow_vault.cli.trigger_words import VARIABLE
 from mlflow_vault.cli.versions import vault_for
+from mlflow_vault.cli.words.triggers import VARIABLE
 from mlflow_vault.errors import InvalidInputError
 from mlflow_vault.govern.triggers.deliveries import Deliveries
 from mlflow_vault.govern.triggers.receiver import Receiver

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlflow_vault.format.statement import Statement
-    from mlflow_vault.govern.release.promotion import Promotion
+    from mlflow_vault.govern.release.telling.promotion import Promotion
 
 DENIED: Final = 1
 WAITING: Final = 3
@@ -112,7 +112,7 @@ def status(arguments: Namespace) -> Answer:
 def _vote(arguments: Namespace) -> dict[str, Any]:
     key = None
     if arguments.key is not None:
-        from mlflow_vault.govern.release.approver_key import ApproverKey  # noqa: PLC0415 - an extra
+        from mlflow_vault.govern.release.approving.approver_key import ApproverKey  # noqa: PLC0415 - an extra
 
         password = None
         if arguments.password_file is not None:

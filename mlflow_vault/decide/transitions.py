@@ -3,7 +3,7 @@
 A version stands in one stage at a time, and a stage has one version: whoever moves leaves the stage
 that it stood in, and whoever stood where it goes to is displaced.
 
-Pure: decides only.  `govern.release.ledger` keeps what was decided.
+Pure: decides only.  `govern.release.keeping.ledger` keeps what was decided.
 """
 
 from __future__ import annotations

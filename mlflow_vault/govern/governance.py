@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from mlflow_vault.govern.monitor.report import Report
     from mlflow_vault.govern.policies.force import Force
     from mlflow_vault.govern.references import Reference
-    from mlflow_vault.govern.release.approver_key import ApproverKey
-    from mlflow_vault.govern.release.promotion import Promotion
+    from mlflow_vault.govern.release.approving.approver_key import ApproverKey
     from mlflow_vault.govern.release.releases import Releases
-    from mlflow_vault.govern.release.status import Status
+    from mlflow_vault.govern.release.telling.promotion import Promotion
+    from mlflow_vault.govern.release.telling.status import Status
     from mlflow_vault.govern.signing.bundle import Signature
     from mlflow_vault.govern.signing.judge import Verdict
     from mlflow_vault.govern.signing.keys import Key

@@ -16,7 +16,7 @@ from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError, 
 from mlflow_vault.govern.audit.drift import drift
 from mlflow_vault.govern.diff import Effort, Side, compare
 from mlflow_vault.govern.graph import Ancestry, lineage_of
-from mlflow_vault.govern.release.ledger import Ledger
+from mlflow_vault.govern.release.keeping.ledger import Ledger
 from mlflow_vault.govern.searching import Search
 from mlflow_vault.govern.versions import Versions
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlflow_vault.decide.policy.roles import roles_schema
 from mlflow_vault.govern.committing import user
-from mlflow_vault.govern.release.codes_file import read_secrets
+from mlflow_vault.govern.release.approving.codes_file import read_secrets
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:

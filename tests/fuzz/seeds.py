@@ -27,7 +27,7 @@ from mlflow_vault.format.log import Actor, LogEntry, Subject
 from mlflow_vault.format.record import CHECK, Kind, unframe
 from mlflow_vault.govern.policies.reading import check_document
 from mlflow_vault.govern.policies.shelf import spelled
-from mlflow_vault.govern.release.approval_payload import Said, spell_approval
+from mlflow_vault.govern.release.approving.approval_payload import Said, spell_approval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,6 +26,8 @@ has_postgresql || packages="$packages postgresql"
 # MariaDB's programs without its service; the client's have what sets a database up.
 PATH="$PATH:/usr/sbin" has mariadbd mariadb-install-db my_print_defaults ||
   packages="$packages mariadb-server-core mariadb-client-core"
+# Debian's is a program; Ubuntu has a snap alone: put a Chromium on PATH by that name there.
+has chromium || packages="$packages chromium"
 [ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! has apt-get; then

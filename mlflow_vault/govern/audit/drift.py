@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow_vault.format.decision import Decision
     from mlflow_vault.govern.audit.standing import Model, Standing
     from mlflow_vault.govern.host import Held, Host
-    from mlflow_vault.govern.release.ledger import Ledger
+    from mlflow_vault.govern.release.keeping.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from mlflow_vault.govern.audit.log import Log
 from mlflow_vault.govern.audit.proofs import include
 from mlflow_vault.govern.bundle.bundle import Bundle
 from mlflow_vault.govern.bundle.summaries import summaries
-from mlflow_vault.govern.release.ledger import Ledger
-from mlflow_vault.govern.release.statements import Statements
+from mlflow_vault.govern.release.keeping.ledger import Ledger
+from mlflow_vault.govern.release.keeping.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

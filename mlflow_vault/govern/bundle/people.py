@@ -99,7 +99,7 @@ def _is_signed(statement: Statement | None, vote: Approval, said: Said) -> bool:
     keys = said.keys.get(vote.actor, ())
     if statement is None or statement.envelope is None or not keys:
         return False
-    from mlflow_vault.govern.release.signed_approvals import (  # noqa: PLC0415 - an extra
+    from mlflow_vault.govern.release.approving.signed_approvals import (  # noqa: PLC0415 - an extra
         AHEAD,
         OLDEST,
         open_approval,

@@ -30,7 +30,7 @@ from mlflow_vault.format.canonical import read
 from mlflow_vault.format.governed_layout import POLICIES, policy_key
 from mlflow_vault.format.spelling import MARK, unescape
 from mlflow_vault.govern.policies.yaml_tree import LARGEST
-from mlflow_vault.govern.release.kept import Kept
+from mlflow_vault.govern.release.keeping.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

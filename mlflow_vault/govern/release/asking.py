@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_vault.decide.policy.verdict import Verdict
 from mlflow_vault.errors import DeniedError, VaultError
 from mlflow_vault.format.statement import Kind
-from mlflow_vault.govern.release.promotion import Promotion, refusal
+from mlflow_vault.govern.release.telling.promotion import Promotion, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

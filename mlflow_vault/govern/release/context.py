@@ -22,7 +22,7 @@ from mlflow_vault.format.statement import Kind
 from mlflow_vault.govern.index.known import STAGE
 from mlflow_vault.govern.policies.judging import Question
 from mlflow_vault.govern.policies.subjects import subject
-from mlflow_vault.govern.release.proving import KEY, shown_again
+from mlflow_vault.govern.release.approving.proving import KEY, shown_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow_vault.format.version import Version
     from mlflow_vault.govern.host import Held
     from mlflow_vault.govern.references import Reference
-    from mlflow_vault.govern.release.ledger import Ledger
+    from mlflow_vault.govern.release.keeping.ledger import Ledger
     from mlflow_vault.govern.release.surroundings import Surroundings
 
 ROLLBACK: Final = "rollback"

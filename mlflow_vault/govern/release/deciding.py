@@ -28,8 +28,8 @@ from mlflow_vault.errors import (
 from mlflow_vault.format.log import Action
 from mlflow_vault.govern.policies.judging import assume, judge_all
 from mlflow_vault.govern.release.context import ROLLBACK, questions, verified
-from mlflow_vault.govern.release.promotion import Promotion, refusal
 from mlflow_vault.govern.release.refusing import refuse
+from mlflow_vault.govern.release.telling.promotion import Promotion, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.policy.verdict import Verdict
     from mlflow_vault.format.decision import Decision
     from mlflow_vault.govern.release.context import Wish
-    from mlflow_vault.govern.release.ledger import Ledger
+    from mlflow_vault.govern.release.keeping.ledger import Ledger
     from mlflow_vault.govern.release.order import Order
     from mlflow_vault.govern.release.surroundings import Surroundings
 

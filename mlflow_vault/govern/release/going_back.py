@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.rollbacks import Fallen
     from mlflow_vault.format.decision import Stand
     from mlflow_vault.format.version import Version
-    from mlflow_vault.govern.release.ledger import Ledger
+    from mlflow_vault.govern.release.keeping.ledger import Ledger
     from mlflow_vault.govern.release.surroundings import Surroundings
 
 

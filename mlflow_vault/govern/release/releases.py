@@ -21,9 +21,9 @@ from mlflow_vault.govern.release.context import (
 )
 from mlflow_vault.govern.release.deciding import decide, need
 from mlflow_vault.govern.release.going_back import back_to
+from mlflow_vault.govern.release.keeping.showing import show
 from mlflow_vault.govern.release.order import Order
-from mlflow_vault.govern.release.showing import show
-from mlflow_vault.govern.release.views import Views
+from mlflow_vault.govern.release.telling.views import Views
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlflow_vault.format.decision import Stand
     from mlflow_vault.govern.references import Reference
     from mlflow_vault.govern.release.caller import Caller
-    from mlflow_vault.govern.release.promotion import Promotion
+    from mlflow_vault.govern.release.telling.promotion import Promotion
 
 PRODUCTION: Final = "production"
 

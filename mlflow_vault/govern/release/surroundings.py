@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.govern.committing import user
-from mlflow_vault.govern.release.ledger import Ledger
-from mlflow_vault.govern.release.showing import show
-from mlflow_vault.govern.release.statements import Statements
+from mlflow_vault.govern.release.keeping.ledger import Ledger
+from mlflow_vault.govern.release.keeping.showing import show
+from mlflow_vault.govern.release.keeping.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

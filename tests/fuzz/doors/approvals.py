@@ -12,10 +12,10 @@ from mlflow_vault.errors import CorruptionError, InvalidInputError, UnsupportedE
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.govern.policies.reading import read_document
 from mlflow_vault.govern.policies.shelf import parse, spelled
-from mlflow_vault.govern.release.approval_payload import Proposal
-from mlflow_vault.govern.release.approver_key import ApproverKey
-from mlflow_vault.govern.release.envelope import Envelope, signed_bytes
-from mlflow_vault.govern.release.signed_approvals import sign_approval, verify_approval
+from mlflow_vault.govern.release.approving.approval_payload import Proposal
+from mlflow_vault.govern.release.approving.approver_key import ApproverKey
+from mlflow_vault.govern.release.approving.envelope import Envelope, signed_bytes
+from mlflow_vault.govern.release.approving.signed_approvals import sign_approval, verify_approval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

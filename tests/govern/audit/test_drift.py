@@ -11,7 +11,7 @@ from mlflow_vault.engine.world import World
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.log import Action, Actor, Subject
 from mlflow_vault.govern.host import Held
-from mlflow_vault.govern.release.ledger import Ledger
+from mlflow_vault.govern.release.keeping.ledger import Ledger
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.registry import Registry
 from mlflow_vault.vault import Vault

@@ -15,7 +15,7 @@ from mlflow_vault.format.governed_layout import decision_key
 from mlflow_vault.format.log import Action, Actor, Subject
 from mlflow_vault.govern.audit.audit import Audit
 from mlflow_vault.govern.audit.log import Log
-from mlflow_vault.govern.release.ledger import Ledger
+from mlflow_vault.govern.release.keeping.ledger import Ledger
 from mlflow_vault.store.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from mlflow_vault.format.governed_layout import policy_key
 from mlflow_vault.format.log import Action, Actor, Subject
 from mlflow_vault.format.statement import Kind, Statement
 from mlflow_vault.govern.audit.audit import Audit
-from mlflow_vault.govern.release.statements import Statements
+from mlflow_vault.govern.release.keeping.statements import Statements
 from mlflow_vault.store.memory import MemoryStore
 
 if TYPE_CHECKING:

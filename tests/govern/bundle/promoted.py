@@ -22,11 +22,11 @@ from mlflow_vault.govern.bundle.making import Ground, make
 from mlflow_vault.govern.host import Held
 from mlflow_vault.govern.policies.force import Force
 from mlflow_vault.govern.records import Records
-from mlflow_vault.govern.release.approval_payload import Proposal, Said
-from mlflow_vault.govern.release.approver_key import ApproverKey
-from mlflow_vault.govern.release.ledger import Ledger
-from mlflow_vault.govern.release.signed_approvals import sign_approval
-from mlflow_vault.govern.release.statements import Statements
+from mlflow_vault.govern.release.approving.approval_payload import Proposal, Said
+from mlflow_vault.govern.release.approving.approver_key import ApproverKey
+from mlflow_vault.govern.release.approving.signed_approvals import sign_approval
+from mlflow_vault.govern.release.keeping.ledger import Ledger
+from mlflow_vault.govern.release.keeping.statements import Statements
 from mlflow_vault.govern.signing.judge import sign
 from mlflow_vault.govern.signing.keys import Key, fingerprint
 from mlflow_vault.govern.signing.trust import Trust

@@ -18,7 +18,7 @@ from mlflow_vault.format.log import Actor
 from mlflow_vault.govern.bundle.claims import Proof, Standing
 from mlflow_vault.govern.bundle.verifying import verify_bundle
 from mlflow_vault.govern.host import Held
-from mlflow_vault.govern.release.approver_key import ApproverKey
+from mlflow_vault.govern.release.approving.approver_key import ApproverKey
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.registry import Registry
 from mlflow_vault.testing.vaults import write

@@ -31,8 +31,13 @@ from mlflow_vault.errors import (
 )
 from mlflow_vault.format.governed_layout import FACTORS
 from mlflow_vault.format.record import Identity
-from mlflow_vault.govern.release.codes_file import MODE, _refuse_open, add_secret, read_secrets
-from mlflow_vault.govern.release.factors import FILE_VARIABLE, Codes, enroll
+from mlflow_vault.govern.release.approving.codes_file import (
+    MODE,
+    _refuse_open,
+    add_secret,
+    read_secrets,
+)
+from mlflow_vault.govern.release.approving.factors import FILE_VARIABLE, Codes, enroll
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.stores import Fault, FaultKind, FaultyStore
 

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mlflow_vault.decide.policy.roles import Roles
 from mlflow_vault.errors import DeniedError, WaitingError
 from mlflow_vault.govern.policies import read
-from mlflow_vault.govern.release.approval_payload import Proposal, Said
-from mlflow_vault.govern.release.approver_key import ApproverKey
-from mlflow_vault.govern.release.signed_approvals import sign_approval
+from mlflow_vault.govern.release.approving.approval_payload import Proposal, Said
+from mlflow_vault.govern.release.approving.approver_key import ApproverKey
+from mlflow_vault.govern.release.approving.signed_approvals import sign_approval
 from mlflow_vault.testing.promotions import caller
 
 if TYPE_CHECKING:

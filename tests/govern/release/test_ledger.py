@@ -30,7 +30,7 @@ from mlflow_vault.format.governed_layout import decision_key, ledger_hint_key
 from mlflow_vault.format.log import Action, Actor
 from mlflow_vault.format.record import Identity, Kind, frame_json
 from mlflow_vault.govern.audit.audit import Audit
-from mlflow_vault.govern.release.ledger import Ledger
+from mlflow_vault.govern.release.keeping.ledger import Ledger
 from mlflow_vault.store.local import LocalStore
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.stores import (
@@ -60,7 +60,7 @@ from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.log import Action, Actor
 from mlflow_vault.format.record import Identity
 from mlflow_vault.govern.audit.audit import Audit
-from mlflow_vault.govern.release.ledger import Ledger
+from mlflow_vault.govern.release.keeping.ledger import Ledger
 from mlflow_vault.store.local import LocalStore
 
 store, identity = LocalStore(Path(sys.argv[1])), Identity(id="6e02" * 8)

@@ -14,9 +14,9 @@ from mlflow_vault.format import layout
 from mlflow_vault.format.log import Actor
 from mlflow_vault.format.statement import Kind, Statement, signed_id
 from mlflow_vault.govern.policies import read
-from mlflow_vault.govern.release.approval_payload import Proposal, Said
-from mlflow_vault.govern.release.approver_key import ApproverKey
-from mlflow_vault.govern.release.signed_approvals import sign_approval
+from mlflow_vault.govern.release.approving.approval_payload import Proposal, Said
+from mlflow_vault.govern.release.approving.approver_key import ApproverKey
+from mlflow_vault.govern.release.approving.signed_approvals import sign_approval
 from mlflow_vault.testing.promotions import HOUR, VOTES, caller
 from mlflow_vault.testing.stores import SlowStore
 

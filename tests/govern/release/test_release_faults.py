@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mlflow_vault.govern.release.promotion import Promotion
+    from mlflow_vault.govern.release.telling.promotion import Promotion
     from mlflow_vault.store.protocol import Store
     from mlflow_vault.testing.registry import Registry
     from mlflow_vault.testing.stores import Operation

@@ -28,10 +28,10 @@ from mlflow_vault.format.log import Actor
 from mlflow_vault.format.statement import Kind, Statement
 from mlflow_vault.format.version import Origin, Version
 from mlflow_vault.govern.policies import read
-from mlflow_vault.govern.release.approval_payload import Proposal, Said, spell_approval
-from mlflow_vault.govern.release.approver_key import ApproverKey, is_by
-from mlflow_vault.govern.release.envelope import LARGEST, Envelope, signed_bytes
-from mlflow_vault.govern.release.signed_approvals import (
+from mlflow_vault.govern.release.approving.approval_payload import Proposal, Said, spell_approval
+from mlflow_vault.govern.release.approving.approver_key import ApproverKey, is_by
+from mlflow_vault.govern.release.approving.envelope import LARGEST, Envelope, signed_bytes
+from mlflow_vault.govern.release.approving.signed_approvals import (
     AHEAD,
     OLDEST,
     SignedApproval,
@@ -472,7 +472,7 @@ def test_key_files(tmp_path: Path) -> None:
 def test_verifying_loads_little() -> None:
     """Verifying loads neither MLflow nor a store, so that it works where there is neither."""
     program = (
-        "import sys, mlflow_vault.govern.release.signed_approvals;"
+        "import sys, mlflow_vault.govern.release.approving.signed_approvals;"
         "print([name for name in sys.modules if name == 'mlflow' or name.startswith(("
         "'mlflow.', 'fsspec', 'obstore', 'mlflow_vault.store', 'mlflow_vault.engine'))])"
     )
@@ -485,7 +485,7 @@ def test_without_the_extra() -> None:
     """Where cryptography is not installed the message names the extra."""
     program = (
         "import sys; sys.modules['cryptography'] = None\n"
-        "try:\n    import mlflow_vault.govern.release.signed_approvals\n"
+        "try:\n    import mlflow_vault.govern.release.approving.signed_approvals\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -23,7 +23,7 @@ from mlflow_vault.format.governed_layout import statement_prefix
 from mlflow_vault.format.log import Actor
 from mlflow_vault.format.record import Identity
 from mlflow_vault.format.statement import Kind, Statement, signed_id
-from mlflow_vault.govern.release.statements import Statements
+from mlflow_vault.govern.release.keeping.statements import Statements
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.stores import CountingStore, Fault, FaultKind, FaultyStore, Killed
 

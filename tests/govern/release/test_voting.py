@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from mlflow_vault.errors import ConflictError, DeniedError, InvalidInputError, WaitingError
 from mlflow_vault.format.log import Actor
 from mlflow_vault.govern.policies.reading import read_document
-from mlflow_vault.govern.release.approver_key import ApproverKey
+from mlflow_vault.govern.release.approving.approver_key import ApproverKey
+from mlflow_vault.govern.release.approving.factors import enroll
 from mlflow_vault.govern.release.caller import Caller
-from mlflow_vault.govern.release.factors import enroll
 from mlflow_vault.govern.signing.keys import Key
 from mlflow_vault.testing.promotions import PRODUCTION, caller
 

@@ -150,6 +150,7 @@ def test_release(server: Any, client: MlflowClient, name: str, visit: Visit) -> 
     dialog.get_by_role("button", name="Save aliases").click()
 
     expect(dialog).to_be_hidden()
+    page.reload()  # by itself, MLflow's list does not ask again
     expect(row(page).get_by_role("status", name="production")).to_be_visible()
     assert str(client.get_model_version_by_alias(name, "production").version) == "1"
     assert server.vault().releases.standing(name)["production"].number == 1

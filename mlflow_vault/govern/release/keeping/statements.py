@@ -21,7 +21,7 @@ from mlflow_vault.format.canonical import plain
 from mlflow_vault.format.governed_layout import statement_prefix
 from mlflow_vault.format.log import Actor
 from mlflow_vault.format.statement import LARGEST, Statement
-from mlflow_vault.govern.release.kept import Kept
+from mlflow_vault.govern.release.keeping.kept import Kept
 
 if TYPE_CHECKING:
     from mlflow_vault.engine.world import World

@@ -7,12 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlflow_vault.cli.monitor_words import MONITOR_WORDS
-from mlflow_vault.cli.policy_words import POLICY_WORDS
-from mlflow_vault.cli.proof_words import PROOF_WORDS
-from mlflow_vault.cli.release_words import RELEASE_WORDS
-from mlflow_vault.cli.trigger_words import TRIGGER_WORDS
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -186,7 +180,7 @@ def _pair(text: str) -> tuple[str, Any]:
         return key, value
 
 
-WORDS: Final[tuple[tuple[str, str, More], ...]] = (
+VERSION_WORDS: Final[tuple[tuple[str, str, More], ...]] = (
     ("commit", "make an immutable version of a model", _commit),
     ("versions", "list the versions of a registered model", _name),
     ("show", "say what is known of a version", _reference),
@@ -209,9 +203,4 @@ WORDS: Final[tuple[tuple[str, str, More], ...]] = (
     ("audit key", "make a key that signs checkpoints", _audit_key),
     ("audit checkpoint", "sign what the audit log holds", _audit_checkpoint),
     ("audit prove", "prove that an entry is in the audit log", _audit_prove),
-    *RELEASE_WORDS,
-    *POLICY_WORDS,
-    *TRIGGER_WORDS,
-    *MONITOR_WORDS,
-    *PROOF_WORDS,
 )

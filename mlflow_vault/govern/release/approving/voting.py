@@ -21,9 +21,9 @@ from mlflow_vault.errors import DeniedError, InvalidInputError, NotFoundError, U
 from mlflow_vault.format.log import Actor
 from mlflow_vault.format.statement import Kind
 from mlflow_vault.govern.policies.subjects import subject
+from mlflow_vault.govern.release.approving.proving import KEY, moved_since
 from mlflow_vault.govern.release.caller import Caller
 from mlflow_vault.govern.release.context import approval
-from mlflow_vault.govern.release.proving import KEY, moved_since
 from mlflow_vault.govern.release.refusing import statement
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.policy.roles import Roles
     from mlflow_vault.format.statement import Statement
     from mlflow_vault.format.version import Version
-    from mlflow_vault.govern.release.approver_key import ApproverKey
+    from mlflow_vault.govern.release.approving.approver_key import ApproverKey
     from mlflow_vault.govern.release.surroundings import Surroundings
     from mlflow_vault.govern.signing.keys import Key
 
@@ -119,9 +119,9 @@ def signed_here(
     """
     if given.key is None:
         return given.envelope
-    from mlflow_vault.govern.release.approval_payload import Proposal, Said  # noqa: PLC0415
-    from mlflow_vault.govern.release.approver_key import ApproverKey  # noqa: PLC0415
-    from mlflow_vault.govern.release.signed_approvals import (  # noqa: PLC0415 - extra: sign
+    from mlflow_vault.govern.release.approving.approval_payload import Proposal, Said  # noqa: PLC0415
+    from mlflow_vault.govern.release.approving.approver_key import ApproverKey  # noqa: PLC0415
+    from mlflow_vault.govern.release.approving.signed_approvals import (  # noqa: PLC0415 - extra: sign
         sign_approval,
     )
     from mlflow_vault.govern.signing.keys import Key  # noqa: PLC0415 - extra: sign
@@ -150,8 +150,8 @@ def _signed(
     given: Given,
     policies: Sequence[Policy],
 ) -> tuple[Caller, dict[str, Any]]:
-    from mlflow_vault.govern.release.approval_payload import Proposal  # noqa: PLC0415
-    from mlflow_vault.govern.release.signed_approvals import (  # noqa: PLC0415 - extra: sign
+    from mlflow_vault.govern.release.approving.approval_payload import Proposal  # noqa: PLC0415
+    from mlflow_vault.govern.release.approving.signed_approvals import (  # noqa: PLC0415 - extra: sign
         verify_approval,
     )
 
@@ -198,7 +198,7 @@ def _use(around: Surroundings, caller: Caller, code: str) -> None:
     Raises:
         DeniedError: It is not, or nobody authenticated who gives it.
     """
-    from mlflow_vault.govern.release.factors import Codes  # noqa: PLC0415 - extra: mfa
+    from mlflow_vault.govern.release.approving.factors import Codes  # noqa: PLC0415 - extra: mfa
 
     if not caller.actor.verified:
         raise DeniedError(f"nobody authenticated {caller.actor}, so a code shows nothing")

@@ -12,7 +12,7 @@ from mlflow_vault.errors import NotFoundError
 from mlflow_vault.format.showing import html_table
 from mlflow_vault.govern.policies.judging import assume
 from mlflow_vault.govern.release.context import Wish, is_of, numbered, questions
-from mlflow_vault.govern.release.promotion import Promotion
+from mlflow_vault.govern.release.telling.promotion import Promotion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

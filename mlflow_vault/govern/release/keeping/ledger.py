@@ -39,7 +39,7 @@ from mlflow_vault.format.governed_layout import decision_key, decision_prefix, l
 from mlflow_vault.format.log import Action, Actor, Subject
 from mlflow_vault.format.record import Kind, frame_json, unframe_json
 from mlflow_vault.govern.audit.finding import newest
-from mlflow_vault.govern.release.kept import Kept
+from mlflow_vault.govern.release.keeping.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow_vault.format.digest import Digest
     from mlflow_vault.format.statement import Statement
     from mlflow_vault.govern.release.context import Wish
-    from mlflow_vault.govern.release.ledger import Ledger
+    from mlflow_vault.govern.release.keeping.ledger import Ledger
     from mlflow_vault.govern.release.surroundings import Surroundings
 
 KEY: Final = "key"  # a second factor: the voter's own signature
@@ -40,7 +40,7 @@ def shown_again(
     """
     if not any(one.envelope is not None or one.factor == KEY for one in votes):
         return tuple(votes)
-    from mlflow_vault.govern.release.signed_approvals import (  # noqa: PLC0415 - extra: sign
+    from mlflow_vault.govern.release.approving.signed_approvals import (  # noqa: PLC0415 - extra: sign
         open_approval,
     )
 

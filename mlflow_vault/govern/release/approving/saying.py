@@ -25,17 +25,17 @@ from mlflow_vault.format.log import Action
 from mlflow_vault.format.statement import Kind, Statement
 from mlflow_vault.govern.audit.audit import subject_of
 from mlflow_vault.govern.references import full
+from mlflow_vault.govern.release.approving.voting import Given, asking, signed_here, vote
 from mlflow_vault.govern.release.asking import ask
+from mlflow_vault.govern.release.keeping.statements import as_kept
 from mlflow_vault.govern.release.refusing import log_refusal, statement
-from mlflow_vault.govern.release.statements import as_kept
-from mlflow_vault.govern.release.voting import Given, asking, signed_here, vote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow_vault.format.version import Version
     from mlflow_vault.govern.references import Reference
-    from mlflow_vault.govern.release.approver_key import ApproverKey
+    from mlflow_vault.govern.release.approving.approver_key import ApproverKey
     from mlflow_vault.govern.release.caller import Caller
     from mlflow_vault.govern.release.surroundings import Surroundings
     from mlflow_vault.govern.signing.keys import Key

@@ -30,7 +30,7 @@ from mlflow_vault.errors import (
 )
 from mlflow_vault.format.canonical import spell
 from mlflow_vault.format.governed_layout import factor_key
-from mlflow_vault.govern.release.codes_file import add_secret, read_secrets
+from mlflow_vault.govern.release.approving.codes_file import add_secret, read_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,6 +11,7 @@ from mlflow_vault.format.governed_layout import DECISIONS, STATEMENTS
 from mlflow_vault.format.spelling import CONTINUED, MARK, unescape
 from mlflow_vault.govern.policies.judging import judge_all
 from mlflow_vault.govern.policies.reading import check
+from mlflow_vault.govern.release.approving.saying import Sayings
 from mlflow_vault.govern.release.context import (
     Wish,
     questions,
@@ -18,10 +19,9 @@ from mlflow_vault.govern.release.context import (
 )
 from mlflow_vault.govern.release.deciding import judge, no_policy
 from mlflow_vault.govern.release.order import Order
-from mlflow_vault.govern.release.past import pasts
-from mlflow_vault.govern.release.promotion import Promotion
-from mlflow_vault.govern.release.saying import Sayings
-from mlflow_vault.govern.release.status import status
+from mlflow_vault.govern.release.telling.past import pasts
+from mlflow_vault.govern.release.telling.promotion import Promotion
+from mlflow_vault.govern.release.telling.status import status
 from mlflow_vault.store.protocol import Folder
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mlflow_vault.govern.policies.history import Past
     from mlflow_vault.govern.references import Reference
     from mlflow_vault.govern.release.caller import Caller
-    from mlflow_vault.govern.release.status import Status
+    from mlflow_vault.govern.release.telling.status import Status
     from mlflow_vault.store.protocol import Store
 
 

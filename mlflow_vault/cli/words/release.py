@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlflow_vault.cli.trigger_words import automatic
+from mlflow_vault.cli.words.triggers import automatic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

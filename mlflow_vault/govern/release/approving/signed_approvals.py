@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow_vault.decide.policy.durations import moment, rough
 from mlflow_vault.errors import UntrustedError
 from mlflow_vault.format.statement import Kind, signed_id
-from mlflow_vault.govern.release.approval_payload import (
+from mlflow_vault.govern.release.approving.approval_payload import (
     Proposal,
     Said,
     parse_approval,
     spell_approval,
 )
-from mlflow_vault.govern.release.approver_key import is_by
-from mlflow_vault.govern.release.envelope import Envelope, signed_bytes
+from mlflow_vault.govern.release.approving.approver_key import is_by
+from mlflow_vault.govern.release.approving.envelope import Envelope, signed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.policy.public_keys import PublicKey
     from mlflow_vault.decide.policy.roles import Roles
     from mlflow_vault.format.statement import Statement
-    from mlflow_vault.govern.release.approver_key import ApproverKey
+    from mlflow_vault.govern.release.approving.approver_key import ApproverKey
 
 OLDEST: Final = 7 * 86_400_000  # milliseconds between signing and keeping
 AHEAD: Final = 60_000  # milliseconds that the signer's clock may be ahead

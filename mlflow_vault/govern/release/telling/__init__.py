@@ -1,0 +1,1 @@
+"""What was decided and how things stand, as people ask it."""
