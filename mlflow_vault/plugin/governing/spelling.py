@@ -16,7 +16,11 @@ from typing import Final
 LOOSE: Final = frozenset({"mysql", "mssql"})  # what MLflow calls databases that do
 # Of a letter that has no simpler form its name tells one or two: SHARP S, OPEN E, AE.
 _NAMED: Final = re.compile(r"LATIN (?:\w+ )*?(?:LETTER|LIGATURE) (?:\w+ )*?([A-Z]{1,2})(?: .*)?")
-_OTHERS: Final = {"\u00d0": "d", "\u00f0": "d", "\u00b7": ""}  # eth; the dot of a Catalan l
+_OTHERS: Final = {
+    **dict.fromkeys("\u00d0\u00f0", "d"),  # eth
+    "\u00b7": "",  # the dot of a Catalan l
+    **dict.fromkeys("\u0640\u0824\u0828\u1cf2\ufe73", ""),  # letters that MariaDB leaves out
+}
 
 
 def folded(text: str) -> str:
