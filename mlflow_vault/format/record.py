@@ -27,6 +27,7 @@ import zstandard
 from blake3 import blake3
 
 from mlflow_vault.errors import CorruptionError, InvalidInputError, UnsupportedError
+from mlflow_vault.format import fields
 from mlflow_vault.format.digest import from_hex
 from mlflow_vault.format.stored_json import read_json
 
@@ -201,7 +202,7 @@ class Identity:
     """What ``vault.json`` says: what this vault is, for ever.
 
     Attributes:
-        id: Random hex, so that two vaults are never taken for one.
+        id: Random, 32 hexadecimal digits, so that two vaults are never taken for one.
         cut_seed: Seed of content-defined cutting; the same content cuts alike within a vault.
         naming: ``plain``, or how chunks are named under encryption; readers refuse others.
         aead: The cipher of an encrypted vault; None here, and readers refuse others.
@@ -257,7 +258,7 @@ class Identity:
                     "release reads plain ones. Upgrade: pip install -U mlflow-vault"
                 )
             identity = cls(
-                id=str(body["id"]),
+                id=fields.nonce(body["id"]),
                 cut_seed=int(body["cut_seed"]),
                 conditional_create=body["conditional_create"] is True,
             )

@@ -96,7 +96,7 @@ def test_known_file_of_other_bytes() -> None:
 
 
 NUMBERS = [b"-1", b"9223372036854775808", b"1e999", b"NaN", b"-Infinity", b'"x"', b"null", b"[]"]
-IDENTITY = Identity(id="x").to_bytes()
+IDENTITY = Identity(id="6e02" * 8).to_bytes()
 
 
 def _identity(**fields: Any) -> bytes:

@@ -81,7 +81,7 @@ def test_unknown_notice() -> None:
 def test_other_vaults(before: bytes, after: bytes, message: str) -> None:
     """A vault of a newer format, with unknown features or encrypted is refused, saying which."""
     store = MemoryStore()
-    body = Identity(id="x").to_bytes()
+    body = Identity(id="6e02" * 8).to_bytes()
     assert before in body
     store.put(layout.VAULT, body.replace(before, after))
 

@@ -61,11 +61,18 @@ def test_pack_ids() -> None:
         Outcome.from_bytes(frame_json(Kind.OUTCOME, body), "k")
 
 
+@pytest.mark.parametrize("name", ["", "x", "6e02" * 7 + "6e0`", "6E02" * 8, "6e02" * 9])
+def test_id_of_a_vault(name: str) -> None:
+    """An id that no vault has is damage: the audit log and every checkpoint carry it."""
+    with pytest.raises(CorruptionError, match=r"no vault\.json"):
+        Identity.from_bytes(Identity(name).to_bytes(), "vault.json")
+
+
 @pytest.mark.parametrize("seed", [-1, 1 << 63])
 def test_seed(seed: int) -> None:
     """A seed that no cutter takes is damage when the vault is opened, not when it is written to."""
     with pytest.raises(CorruptionError, match="cut seed"):
-        Identity.from_bytes(Identity("x", cut_seed=seed).to_bytes(), "vault.json")
+        Identity.from_bytes(Identity("6e02" * 8, cut_seed=seed).to_bytes(), "vault.json")
 
 
 def test_swelling() -> None:
