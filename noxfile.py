@@ -44,7 +44,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy, strict."""
     _groups(session, "types")
-    session.install("-e", ".[s3,sign,mfa]")
+    session.install("-e", ".[server,s3,sign,mfa]")
     session.run("mypy")
 
 
