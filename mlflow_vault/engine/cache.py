@@ -5,11 +5,12 @@ nothing that a stranger's vault could plant in another's, and one folder serves 
 processes.  Loading version 5 where version 4 was loaded fetches what differs only: the anchors of
 both are here.
 
-    <folder>/7f/7f3a...      the plain bytes of b3:7f3a..., an anchor, or
+    <folder>/7f/7f3a...      the plain bytes of b3:7f3a..., or
                              a delta as it is stored, named by what it decodes to and against what
 
 Writing is what a cache costs, some 2 ms of CPU for a MiB.  Anchors are needed by many versions, so
-they are kept plain; the delta of one version is smaller than what it decodes to.
+they are kept plain; a delta is smaller than what it decodes to, and most versions are loaded once:
+one that is needed again becomes plain then.
 
 Each file appears by a rename; one that a kill or a disk cut short has another digest than its
 name, is a miss, and is removed.  Nothing here is ever needed: whatever fails, the store is asked.
@@ -84,7 +85,7 @@ class Cache:
         plain = self._read(digest, size)
         if plain is None or Digest.of(plain) == digest:
             return plain
-        self._drop(digest)
+        self.drop(digest)
         return None
 
     def put(self, digest: Digest, plain: bytes) -> None:
@@ -99,12 +100,17 @@ class Cache:
         check, body = noted[:SIZE], noted[SIZE:]
         if Digest.of(body).raw == check:
             return body
-        self._drop(name)
+        self.drop(name)
         return None
 
     def note(self, name: Digest, body: bytes) -> None:
         """Keep *body* under a *name* that is another digest; where that fails it is not kept."""
         self._write(name, (Digest.of(body).raw, body))
+
+    def drop(self, name: Digest) -> None:
+        """Let go of what is kept under *name*."""
+        with suppress(OSError):
+            self._path(name).unlink()
 
     def _read(self, digest: Digest, most: int) -> bytes | None:
         path = self._path(digest)
@@ -118,10 +124,6 @@ class Cache:
             with suppress(OSError):
                 os.utime(path)  # what is used lately stays longest
         return body
-
-    def _drop(self, digest: Digest) -> None:
-        with suppress(OSError):
-            self._path(digest).unlink()
 
     def _write(self, digest: Digest, parts: Sequence[bytes]) -> None:
         path = self._path(digest)

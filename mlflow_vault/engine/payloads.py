@@ -86,19 +86,20 @@ class Payloads:
         self._get(wanted - self._fetched.keys())
 
     def _not_cached(self, rows: Sequence[Row], table: Sequence[Row]) -> Sequence[Row]:
-        """*rows* without those stored whole that the cache has; what it has is held from now on."""
+        """*rows* without those that the cache has plain; what it has is held from now on."""
         cache = self._cache
         if cache is None:
             return rows
 
-        def look(row: Row) -> bytes | None:
-            if row.base:
-                return cache.recall(_payload_name(row, table))
-            return cache.get(row.digest, row.size)
+        def look(row: Row) -> tuple[bytes | None, bytes | None]:
+            plain = cache.get(row.digest, row.size)
+            if plain is not None or not row.base:
+                return plain, None
+            return None, cache.recall(_payload_name(row, table))
 
         found = list(zip(rows, self._pool.map(look, rows), strict=True))
-        plain = {row.digest: body for row, body in found if body and not row.base}
-        payloads = {place_of(row): body for row, body in found if body and row.base}
+        plain = {row.digest: body for row, (body, _) in found if body is not None}
+        payloads = {place_of(row): body for row, (_, body) in found if body is not None}
         self._plain |= plain
         self._fetched |= payloads
         self._recalled |= payloads.keys()
@@ -121,9 +122,10 @@ class Payloads:
 
     def decode_all(self, rows: Sequence[Row], table: Sequence[Row]) -> list[bytes]:
         """Return the plain bytes of *rows*, and hold them: see `begin`."""
-        plain = [decoding.result() for decoding in self.begin(rows, table)]
-        self._plain |= {row.digest: body for row, body in zip(rows, plain, strict=True)}
-        return plain
+        missing = [row for row in rows if row.digest not in self._plain]
+        for row, decoding in zip(missing, self.begin(missing, table), strict=True):
+            self._plain[row.digest] = decoding.result()
+        return [self._plain[row.digest] for row in rows]
 
     def begin(self, rows: Sequence[Row], table: Sequence[Row]) -> list[Future[bytes]]:
         """Begin to decode *rows*, whose bases are indexes into *table*; return what each will be.
@@ -157,11 +159,21 @@ class Payloads:
             self._recalled.discard(place)  # a cache is never believed: the store is asked
             payload = self._store.get(pack_key(place.pack), place.start, place.stop)
             plain = _checked(row, payload, base)
-        if self._cache and not row.base:
-            self._cache.put(row.digest, plain)
-        elif self._cache and place not in self._recalled:
-            self._cache.note(_payload_name(row, decoding.table), payload)
+        if self._cache:
+            self._keep(self._cache, row, decoding.table, payload, plain)
         return plain
+
+    def _keep(
+        self, cache: Cache, row: Row, table: Sequence[Row], payload: bytes, plain: bytes
+    ) -> None:
+        """Keep an anchor plain, a delta as it is stored until it is needed once more."""
+        if not row.base:
+            cache.put(row.digest, plain)
+        elif place_of(row) in self._recalled:
+            cache.put(row.digest, plain)
+            cache.drop(_payload_name(row, table))
+        else:
+            cache.note(_payload_name(row, table), payload)
 
 
 class _Decoding:

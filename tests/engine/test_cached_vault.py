@@ -67,6 +67,11 @@ def cached(store: MeasuringStore, folder: Path, limit: int = 1 << 30) -> Vault:
     return Vault.at(store, World(cache=Cache(folder, limit)))
 
 
+def held(folder: Path) -> int:
+    """How many bytes are kept in *folder*."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
 def test_next_version(store: MeasuringStore, tmp_path: Path) -> None:
     """Where a version was read, the next costs what differs, and the same again nothing."""
     assert read(cached(store, tmp_path), path(1)) == PLAIN[1]
@@ -91,8 +96,22 @@ def test_what_is_kept(store: MeasuringStore, tmp_path: Path) -> None:
 
     read(cached(store, tmp_path), path(2))
 
-    held = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
-    assert held == plain + sum(row.stored + 32 for row in deltas)
+    assert held(tmp_path) == plain + sum(row.stored + 32 for row in deltas)
+
+
+def test_needed_again(store: MeasuringStore, tmp_path: Path) -> None:
+    """A version that is read a second time is kept plain, once, and not decoded any more."""
+    size = sum(row.size for row in entry_of(store, path(2)).rows)
+    for _ in range(2):
+        assert read(cached(store, tmp_path), path(2)) == PLAIN[2]
+    assert held(tmp_path) == size
+    kept = sorted(tmp_path.rglob("*/*"))
+
+    store.fetched = 0
+    assert read(cached(store, tmp_path), path(2)) == PLAIN[2]
+
+    assert store.fetched == 0
+    assert sorted(tmp_path.rglob("*/*")) == kept
 
 
 def test_logging(tmp_path: Path) -> None:
