@@ -45,7 +45,7 @@ STAGES: Final[tuple[tuple[Any, str, str], ...]] = (
     (encoding, "encode_whole", "encode anchors"),
     (coder, "estimate_whole", "estimate what stands alone"),
     (encoding, "estimate_whole", "estimate what stands alone"),
-    (encoding, "decode", "decode again, to verify"),
+    (encoding, "comes_back", "decode again, to verify"),
     (payloads, "decode", "decode"),
     (payloads.Payloads, "_get", "fetch payloads"),
     (pack.PackBuilder, "add", "fill packs"),

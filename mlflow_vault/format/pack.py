@@ -18,6 +18,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from blake3 import blake3
 
 from mlflow_vault.config import LARGEST_CHUNK, MAX_BASES, MAX_DEPTH
@@ -75,15 +76,22 @@ class Record:
 
 
 class PackBuilder:
-    """Collects records into the bytes of one pack, in memory."""
+    """Collects records into the bytes of one pack, in memory.
 
-    def __init__(self) -> None:
-        self._buffer = bytearray(header(Kind.PACK))
+    Args:
+        room: Bytes that it will probably hold; more are taken as they come.
+    """
+
+    def __init__(self, room: int = 0) -> None:
+        # numpy copies without holding up other threads, and does not clear what is filled anyway.
+        self._buffer = np.empty(room, np.uint8)
+        self._size = 0
         self._footer = bytearray()
+        self._append(header(Kind.PACK))
 
     def __len__(self) -> int:
         """Bytes of the pack so far, without its footer."""
-        return len(self._buffer)
+        return self._size
 
     @property
     def is_empty(self) -> bool:
@@ -92,8 +100,8 @@ class PackBuilder:
 
     def add(self, record: Record) -> int:
         """Append *record*; return where its payload starts in the pack."""
-        start = len(self._buffer)
-        self._buffer += _RECORD.pack(
+        start = self._size
+        head = _RECORD.pack(
             RECORD_MAGIC,
             record.codec,
             record.depth,
@@ -106,19 +114,28 @@ class PackBuilder:
             bytes(16),
             _tagged(record.digest),
         )
-        for link in record.links:
-            self._buffer += _BASE.pack(_tagged(link.digest), link.start, link.stop)
-        payload_start = len(self._buffer)
-        self._buffer += record.payload
-        self._footer += _FOOTER_ROW.pack(_tagged(record.digest), start, len(self._buffer) - start)
+        links = (_BASE.pack(_tagged(link.digest), link.start, link.stop) for link in record.links)
+        self._append(b"".join((head, *links)))
+        payload_start = self._size
+        self._append(record.payload)
+        self._footer += _FOOTER_ROW.pack(_tagged(record.digest), start, self._size - start)
         return payload_start
 
-    def finish(self) -> bytearray:
+    def finish(self) -> memoryview:
         """Add footer and trailer and hand over the bytes; the builder is spent."""
-        start = len(self._buffer)
-        self._buffer += self._footer
-        self._buffer += _TRAILER.pack(_TRAILER_MAGIC, start, blake3(self._footer).digest())
-        return self._buffer
+        start = self._size
+        self._append(self._footer)
+        self._append(_TRAILER.pack(_TRAILER_MAGIC, start, blake3(self._footer).digest()))
+        return self._buffer[: self._size].data
+
+    def _append(self, piece: bytes | bytearray) -> None:
+        stop = self._size + len(piece)
+        if stop > len(self._buffer):
+            held = self._buffer[: self._size]
+            self._buffer = np.empty(max(stop, 2 * self._size), np.uint8)
+            self._buffer[: self._size] = held
+        self._buffer[self._size : stop] = np.frombuffer(piece, np.uint8)
+        self._size = stop
 
 
 def read_records(stored: bytes, key: str) -> Iterator[Record]:

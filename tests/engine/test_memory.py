@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from mlflow_vault.config import MIB
 from mlflow_vault.engine.write.incoming import Incoming
-from mlflow_vault.engine.write.writer import _batches
+from mlflow_vault.engine.write.incoming import batches as split
 from mlflow_vault.vault import Vault
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_batches(sizes: list[int]) -> None:
     """A transaction holds the tables of few files and of few bytes, and no file is left out."""
     files = [(Incoming(f"{size}", _never), size) for size in sizes]
 
-    batches = list(_batches(files))
+    batches = list(split(files))
 
     assert [file.path for batch in batches for file in batch] == [f"{size}" for size in sizes]
     for batch in batches:

@@ -59,26 +59,33 @@ class FileCoder:
         self.table = Table()
         self._shelf = shelf
         self._relatives = relatives
-        self._payloads = Payloads(shelf.store, shelf.pool, shelf.readers)  # of the window at hand
         self._courses = [Course(tensor) for tensor in tensors]
         self._matches = [relative.match(tensors) for relative in relatives]
         self._asked: set[bytes] = set()  # packs of which the transaction knows, or will soon
         self._shift = 0  # how far content-cut bytes lie behind those of the first relative
 
-    def look_ahead(self, windows: Iterable[Sequence[Chunk]]) -> Iterator[Window]:
-        """Yield *windows* to be coded, each when the one behind it was seen and is asked for."""
+    def code(self, windows: Iterable[Sequence[Chunk]]) -> Iterator[Window]:
+        """Append the chunks of *windows* to the file; yield each window when that is done.
+
+        While one is encoded the next is read, hashed, and its bases are fetched and decoded.
+        """
         held: Window | None = None
         for chunks in windows:
             following = self._expect(chunks)
             if held:
+                self._finish(held)
+            self._begin(following)
+            if held:
                 yield held
             held = following
         if held:
+            self._finish(held)
             yield held
 
     def _expect(self, chunks: Sequence[Chunk]) -> Window:
         shelf = self._shelf
-        digests = list(shelf.pool.map(lambda chunk: Digest.of(chunk.plain), chunks))
+        # Not by the pool, which is busy with the window before.
+        digests = [Digest.of(chunk.plain) for chunk in chunks]
         payloads = Payloads(shelf.store, shelf.pool, shelf.readers, shelf.cache)
         bases = [
             self._likely_base(chunk)
@@ -101,10 +108,9 @@ class FileCoder:
                 return relative.tensor_base(course.tensor, theirs, chunk.start, chunk.stop)
         return None
 
-    def code(self, window: Window) -> None:
-        """Append the chunks of *window* to the file."""
-        self._payloads = window.payloads
-        window.fetched.result()
+    def _begin(self, window: Window) -> None:
+        """Choose how the chunks of *window* are coded, and let that begin."""
+        window.expected.result()
         new: dict[Digest, NewChunk] = {}
         for chunk, digest in zip(window.chunks, window.digests, strict=True):
             course = None if chunk.array is None else self._courses[chunk.array]
@@ -114,12 +120,17 @@ class FileCoder:
                 self._synchronise(chunk, digest)
                 continue
             new[digest] = NewChunk(chunk, digest, course, self._content_base(chunk))
-        fresh = list(new.values())
-        self._choose_bases(fresh)
-        self._encode(fresh)
-        self._start_over(fresh, window.chunks)
-        for item in fresh:
+        window.fresh.extend(new.values())
+        self._choose_bases(window.fresh, window.payloads)
+        window.payloads.keep_only(set())
+        self._encode(window.fresh)
+
+    def _finish(self, window: Window) -> None:
+        """Append the chunks of *window*, which are being coded."""
+        self._start_over(window.fresh, window.chunks)
+        for item in window.fresh:
             self._store(item)
+        fresh = {item.digest for item in window.fresh}
         for chunk, digest in zip(window.chunks, window.digests, strict=True):
             index = self.table.index_of(digest)
             assert index is not None  # noqa: S101 - every chunk is known or was stored
@@ -127,8 +138,7 @@ class FileCoder:
             if chunk.array is not None:
                 course = self._courses[chunk.array]
                 course.stored += self.table.rows[index].stored
-                course.fresh += self.table.rows[index].stored if digest in new else 0
-        self._payloads.keep_only(set())
+                course.fresh += self.table.rows[index].stored if digest in fresh else 0
 
     def tensors(self) -> tuple[Tensor, ...]:
         """The tensors of the file, with what their history cost so far."""
@@ -179,7 +189,7 @@ class FileCoder:
             return base
         return None
 
-    def _choose_bases(self, fresh: Sequence[NewChunk]) -> None:
+    def _choose_bases(self, fresh: Sequence[NewChunk], payloads: Payloads) -> None:
         """Read the base of every chunk that has one; tensors seen first choose their relative.
 
         The best relative is tried for all tensors at once, so that reads join; the next for
@@ -203,7 +213,7 @@ class FileCoder:
                 item.base = self._tensor_base(relative, theirs, item) if theirs else None
                 item.tried = None
                 tensors.setdefault(item.chunk.array or 0, []).append(item)
-            read_bases([*reading, *choosing], self._payloads)
+            read_bases([*reading, *choosing], payloads)
             helped = self._shelf.pool.map(_helps, tensors.values())
             for (array, items), alone in zip(tensors.items(), helped, strict=True):
                 course = items[0].course
@@ -216,7 +226,7 @@ class FileCoder:
             item.base = None
             if item.course:
                 item.course.whole = True
-        read_bases(reading, self._payloads)
+        read_bases(reading, payloads)
 
     def _tensor_base(self, relative: Relative, theirs: Tensor, item: NewChunk) -> Base | None:
         assert item.course is not None  # noqa: S101 - the caller has one
@@ -225,9 +235,8 @@ class FileCoder:
         return self._allowed(relative, base)
 
     def _encode(self, fresh: Sequence[NewChunk]) -> None:
-        for item, coded in zip(fresh, self._shelf.pool.map(encode, fresh), strict=True):
-            item.coded = coded
-            item.uses_base = coded.codec.needs_base
+        for item in fresh:
+            item.coding = self._shelf.pool.submit(encode, item)
 
     def _start_over(self, fresh: Sequence[NewChunk], window: Sequence[Chunk]) -> None:
         """Store tensors whole again whose deltas cost more than they did on average.
@@ -245,7 +254,7 @@ class FileCoder:
             course = items[0].course
             assert course is not None  # noqa: S101 - grouped by it
             assert course.theirs is not None  # noqa: S101 - filtered by it
-            cost = sum(len(item.coded.payload) for item in items if item.coded)
+            cost = sum(len(item.coded.payload) for item in items)
             size = course.tensor.stop - course.tensor.start
             past = replace(course.theirs, spent=inherited(course.tensor, course.theirs))
             if starts_over(cost * size / seen[items[0].chunk.array], past):
@@ -255,13 +264,12 @@ class FileCoder:
                 self._encode(items)
 
     def _store(self, item: NewChunk) -> None:
-        base = item.base if item.uses_base else None
+        base = item.base if item.coded.codec.needs_base else None
         depth = 1 + max(self.table.depth_of(row, base.table) for row in base.rows) if base else 0
         if depth > DEEPEST:  # this file holds such a base already, deeper than its relative does
             item.base, base, depth = None, None, 0
             self._encode([item])
         coded = item.coded
-        assert coded is not None  # noqa: S101 - encoded above
         links, parts = [], []
         if base:
             for row, part in zip(base.rows, base.parts, strict=True):

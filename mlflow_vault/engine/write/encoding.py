@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.decide.bases import Base, Relative, inherited, pays
-from mlflow_vault.errors import CorruptionError, StorageError
+from mlflow_vault.errors import StorageError
 from mlflow_vault.format.coding.codec import (
     Coded,
-    decode,
+    comes_back,
     encode_delta,
     encode_whole,
     estimate_whole,
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from mlflow_vault.engine.write.cutting import Chunk
     from mlflow_vault.format.digest import Digest
     from mlflow_vault.format.elements import Element
@@ -66,6 +68,7 @@ class NewChunk:
 
     Attributes:
         tried: Its delta against its base, where that was made to choose the base.
+        coding: Done when it is coded.
     """
 
     chunk: Chunk
@@ -74,8 +77,13 @@ class NewChunk:
     base: Base | None = None
     base_bytes: bytes | memoryview = b""
     tried: Coded | None = None
-    coded: Coded | None = None
-    uses_base: bool = False
+    coding: Future[Coded] | None = None
+
+    @property
+    def coded(self) -> Coded:
+        """How it is stored, once that is known; raises what coding raised."""
+        assert self.coding is not None  # noqa: S101 - asked of chunks that are being coded
+        return self.coding.result()
 
     @property
     def element(self) -> Element | None:
@@ -95,11 +103,7 @@ def encode(item: NewChunk) -> Coded:
             coded = None
     base = item.base_bytes if coded else None
     coded = coded or encode_whole(plain, item.element)
-    try:
-        came_back = decode(coded.codec, coded.payload, size=len(plain), base=base) == plain
-    except CorruptionError:
-        came_back = False
-    if not came_back:
+    if not comes_back(coded, plain, base):
         raise StorageError(
             f"the chunk {item.digest} did not come back from {coded.codec.name.lower()} coding; "
             "nothing was committed. If logging it again fails too, suspect this machine's memory."

@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Self
 
-from mlflow_vault.config import PACK_TARGET
+from mlflow_vault.config import MIB, PACK_TARGET
 from mlflow_vault.format.pack import PackBuilder, Record
 
 if TYPE_CHECKING:
@@ -36,9 +36,13 @@ class Packer:
     def add(self, record: Record) -> tuple[bytes, int]:
         """Append *record*; return the id of its pack and where its payload starts there."""
         pack, start = self._pack, self._builder.add(record)
-        if len(self._builder) >= (_SMALL if self._sent < PACK_TARGET else PACK_TARGET):
+        if len(self._builder) >= self._target:
             self._send()
         return pack, start
+
+    @property
+    def _target(self) -> int:
+        return _SMALL if self._sent < PACK_TARGET else PACK_TARGET
 
     def flush(self) -> None:
         """Return when every pack is durable.
@@ -52,7 +56,7 @@ class Packer:
 
     def _open(self) -> None:
         self._pack = self._world.random(16)
-        self._builder = PackBuilder()
+        self._builder = PackBuilder(self._target + MIB)
 
     def _send(self) -> None:
         self._wait()

@@ -114,7 +114,7 @@ class Transaction:
             raise
         return asked.result()
 
-    def put_pack(self, pack: bytes, body: bytes | bytearray) -> None:
+    def put_pack(self, pack: bytes, body: bytes | memoryview) -> None:
         """Upload a pack under its new random id."""
         self._uploaded.append(layout.pack_key(pack))
         self._store.put(layout.pack_key(pack), body)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlflow_vault.errors import StorageError, VaultError
@@ -36,23 +36,24 @@ class Window:
         chunks: In the order of their file.
         digests: Of each.
         payloads: Where the bytes that they need come together.
-        fetched: Done when those that were guessed are there.
+        expected: Done when those that were guessed are there, decoded.
+        fresh: Those of the chunks that have to be stored, once that is known.
     """
 
     chunks: Sequence[Chunk]
     digests: Sequence[Digest]
     payloads: Payloads
-    fetched: Future[None]
+    expected: Future[None]
+    fresh: list[NewChunk] = field(default_factory=list)
 
 
 def fetch_ahead(bases: Iterable[Base], payloads: Payloads, readers: Executor) -> Future[None]:
-    """Begin to fetch what *bases* are made of; it takes one of the *readers* until it is done."""
-    tables = _by_table(bases)
+    """Begin to fetch and decode *bases*; it takes one of the *readers* until that is done."""
+    bases = list(bases)
 
     def fetch() -> None:
         with suppress(VaultError):
-            for table, rows in tables:
-                payloads.fetch(rows.values(), table)
+            _decode(bases, payloads)
 
     return readers.submit(fetch)
 

@@ -26,6 +26,7 @@ from mlflow_vault.decide.casts import prints_of
 from mlflow_vault.engine.hints import Hints
 from mlflow_vault.engine.write.coder import FileCoder, Shelf
 from mlflow_vault.engine.write.cutting import cut_windows
+from mlflow_vault.engine.write.incoming import batches
 from mlflow_vault.engine.write.packer import Packer
 from mlflow_vault.engine.write.relatives import (
     Newcomer,
@@ -44,7 +45,7 @@ from mlflow_vault.format.rows import Tensor
 from mlflow_vault.format.tensors import find_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mlflow_vault.engine.seals import Seals
     from mlflow_vault.engine.world import World
@@ -56,9 +57,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _TRIES: Final = 3  # transactions begun for one write before a collector's abort is reported
-_FILES: Final = 256  # large files named by one transaction
-# Plain bytes named by one transaction: their 65,000 rows take 40 MB until it commits.
-_NAMED: Final = 64 * 1024 * MIB
 _BATCH: Final = 32 * MIB  # bytes of small entries held before they are put
 _LISTED: Final = 16  # files logged together from which a folder's sizes are noted
 
@@ -110,7 +108,7 @@ class Writer:
             if held >= _BATCH:
                 self._put_small(small, job)
                 small, held = [], 0
-        for batch in _batches(large):
+        for batch in batches(large):
             self._write_large(batch, job)
         self._put_small(small, job)
         self._note_listings(job)
@@ -210,12 +208,13 @@ class Writer:
                 sha256.update(piece)
 
         cut = cut_windows(source, found, ContentCutter(mean, self._identity.cut_seed))
-        for window in coder.look_ahead(cut):
-            hashing = shelf.pool.submit(hash_all, [chunk.plain for chunk in window.chunks])
-            coder.code(window)
+        hashing = shelf.pool.submit(hash_all, [])
+        for window in coder.code(cut):
             hashing.result()
+            hashing = shelf.pool.submit(hash_all, [chunk.plain for chunk in window.chunks])
             shelf.transaction.refresh()
             job.progress(sum(len(chunk.plain) for chunk in window.chunks))
+        hashing.result()
         source.check()
         if whole.digest() != digest.raw:
             raise SourceChangedError(
@@ -250,20 +249,6 @@ class _Job:
     def add(self, path: str, size: int, etag: str) -> None:
         folder = self.folders.setdefault(posixpath.dirname(path), {})
         folder[layout.tree_key(path)] = (etag, size)
-
-
-def _batches(files: Iterable[tuple[Incoming, int]]) -> Iterator[list[Incoming]]:
-    """Split *files*, each with its size, into those that one transaction names."""
-    batch: list[Incoming] = []
-    named = 0
-    for file, size in files:
-        batch.append(file)
-        named += size
-        if len(batch) == _FILES or named >= _NAMED:
-            yield batch
-            batch, named = [], 0
-    if batch:
-        yield batch
 
 
 def _inline(file: Incoming) -> tuple[bytes | None, int]:

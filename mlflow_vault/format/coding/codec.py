@@ -24,6 +24,7 @@ import numpy as np
 import zstandard
 
 from mlflow_vault.config import KIB, LARGEST_CHUNK
+from mlflow_vault.errors import CorruptionError
 from mlflow_vault.format.coding import floats
 from mlflow_vault.format.coding.kernels.choice import kernels
 from mlflow_vault.format.coding.planes import PlaneWriter
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _LEVEL: Final = 3  # zstd for bytes that are no numbers; higher levels cost more than they save
 _SLICES: Final = 8
+_WORD: Final = 8  # bytes compared at a time
 _SLICE: Final = 16 * KIB  # bytes of one of the slices that show whether grouping pays
 _GLANCE: Final = 4 * KIB  # bytes of one of those that show what a chunk takes alone; 16 say no more
 _RUNS: Final = 0.1  # of the way from chance to certainty that a zero follows a zero
@@ -109,23 +111,55 @@ def decode(codec: int, payload: Buffer, *, size: int, base: Buffer | None = None
     Raises:
         CorruptionError: No encoder made this payload for that size and base.
     """
+    with scratch() as work:
+        return b"".join(_decode(codec, payload, size, base, work))
+
+
+def comes_back(coded: Coded, plain: Buffer, base: Buffer | None = None) -> bool:
+    """Whether decoding *coded* makes *plain*: as `decode` and a comparison, in less memory."""
+    with scratch() as work:
+        try:
+            head, tail = _decode(coded.codec, coded.payload, len(plain), base, work)
+        except CorruptionError:
+            return False
+        found, wanted = np.frombuffer(head, np.uint8), np.frombuffer(plain, np.uint8)
+        whole = len(found) // _WORD * _WORD
+        words = found[:whole].view(np.uint64), wanted[:whole].view(np.uint64)
+        same = np.equal(*words, out=work.array("same", whole // _WORD, np.bool_))
+        rest = found[whole:].tobytes() + bytes(tail)
+        return bool(same.all()) and rest == wanted[whole:].tobytes()
+
+
+def _decode(
+    codec: int, payload: Buffer, size: int, base: Buffer | None, work: Scratch
+) -> tuple[Buffer, Buffer]:
+    """Return the plain bytes in two pieces, the first of which may lie in *work*."""
     if not 0 <= size <= LARGEST_CHUNK:
         raise damaged(f"a chunk of {size} bytes")
     if codec in (Codec.DELTA, Codec.DICTIONARY) and base is None:
         raise damaged(f"codec {codec} without its base")
-    with scratch() as work:
-        if codec == Codec.DICTIONARY and base is not None:
-            reader = Reader(payload, decompressor(_known(base)))
-        else:
-            reader = Reader(payload, work.tool(decompressor))
-        if codec == Codec.PLANES:
-            return _decode_planes(reader, size, work)
-        if codec == Codec.DELTA and base is not None:
-            return _decode_delta(reader, size, base, work)
-        if codec in (Codec.ZSTD, Codec.DICTIONARY):
-            return reader.frame(len(payload), size)
-        if codec == Codec.RAW:
-            return _finished(b"", reader, size)
+    if codec == Codec.DICTIONARY and base is not None:
+        reader = Reader(payload, decompressor(_known(base)))
+    else:
+        reader = Reader(payload, work.tool(decompressor))
+    head, tail = _head(codec, reader, size, base, work)
+    pieces = head, reader.take(tail)
+    reader.finish()
+    return pieces
+
+
+def _head(
+    codec: int, reader: Reader, size: int, base: Buffer | None, work: Scratch
+) -> tuple[Buffer, int]:
+    """Return what is coded, and how many bytes that are not follow it in the payload."""
+    if codec == Codec.PLANES:
+        return _decode_planes(reader, size, work)
+    if codec == Codec.DELTA and base is not None:
+        return _decode_delta(reader, size, base, work)
+    if codec in (Codec.ZSTD, Codec.DICTIONARY):
+        return reader.frame(reader.left, size), 0
+    if codec == Codec.RAW:
+        return b"", size
     raise damaged(f"unknown codec {codec}")
 
 
@@ -154,11 +188,11 @@ def _planes(plain: bytes, element: Element) -> Coded:
         return Coded(Codec.PLANES, b"".join([bytes((element.tag,)), *coded, tail]))
 
 
-def _decode_planes(reader: Reader, size: int, work: Scratch) -> bytes:
+def _decode_planes(reader: Reader, size: int, work: Scratch) -> tuple[Buffer, int]:
     element = _element(reader)
     count, tail = divmod(size, element.width)
     planes = read_planes(reader, [count], element.width, work)
-    return _finished(kernels(size).join(planes, element, work).data, reader, tail)
+    return kernels(size).join(planes, element, work).data, tail
 
 
 def _delta(plain: Buffer, base: Buffer, element: Element, base_element: Element) -> Coded:
@@ -173,7 +207,7 @@ def _delta(plain: Buffer, base: Buffer, element: Element, base_element: Element)
         return Coded(Codec.DELTA, b"".join([head, *coded, tail]))
 
 
-def _decode_delta(reader: Reader, size: int, base: Buffer, work: Scratch) -> bytes:
+def _decode_delta(reader: Reader, size: int, base: Buffer, work: Scratch) -> tuple[Buffer, int]:
     element, base_element = _element(reader), _element(reader)
     if not floats.castable(base_element, element):
         raise damaged(f"no cast from {base_element.name} to {element.name}")
@@ -186,7 +220,7 @@ def _decode_delta(reader: Reader, size: int, base: Buffer, work: Scratch) -> byt
             raise damaged("a grouping that cannot be")
     grouping = kernels(size).group(parent, element, ends, work)
     values = grouping.add(read_planes(reader, grouping.sizes, element.width, work))
-    return _finished(values.data, reader, tail)
+    return values.data, tail
 
 
 def _dictionary(plain: Buffer, base: Buffer) -> Coded | None:
@@ -206,12 +240,6 @@ def _numbers(plain: Buffer, element: Element) -> tuple[Numbers, bytes]:
     octets = np.frombuffer(plain, np.uint8)
     values = floats.numbers(octets, element)
     return values, octets[values.nbytes :].tobytes()
-
-
-def _finished(values: Buffer, reader: Reader, tail: int) -> bytes:
-    plain = b"".join([values, reader.take(tail)])
-    reader.finish()
-    return plain
 
 
 def _element(reader: Reader) -> Element:

@@ -52,6 +52,11 @@ class Reader:
         self._payload = memoryview(payload).cast("B")
         self._at = 0
 
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._payload) - self._at
+
     def take(self, size: int) -> memoryview:
         """Return the next *size* bytes."""
         start, stop = self._at, self._at + size

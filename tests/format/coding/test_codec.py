@@ -15,6 +15,7 @@ from mlflow_vault.errors import CorruptionError
 from mlflow_vault.format.coding.codec import (
     Codec,
     Coded,
+    comes_back,
     decode,
     encode_delta,
     encode_whole,
@@ -88,6 +89,43 @@ def test_delta(plain: bytes, base: bytes, pair: tuple[Element | None, Element | 
     assert coded.codec.needs_base
     assert len(coded.payload) < len(plain)
     assert decode(coded.codec, coded.payload, size=len(plain), base=base) == plain
+
+
+@given(
+    plain=octets,
+    pair=pairs,
+    alone=st.booleans(),
+    flip=st.tuples(st.integers(0, 10_000), st.integers(0, 255)),
+    damaged=st.sampled_from(["payload", "plain", "length"]),
+)
+def test_comes_back(
+    plain: bytes,
+    pair: tuple[Element | None, Element | None],
+    flip: tuple[int, int],
+    damaged: str,
+    *,
+    alone: bool,
+) -> None:
+    """What was coded comes back, and it is noticed where a byte of it, or of the plain, is not."""
+    base = None if alone else PARENT.tobytes()[: len(plain)]
+    coded = (base and encode_delta(plain, base, pair[1], pair[0])) or encode_whole(plain, pair[1])
+    base = base if coded.codec.needs_base else None
+    assert comes_back(coded, plain, base)
+    harmed = bytearray(coded.payload if damaged == "payload" else plain)
+    if damaged == "length":
+        harmed.append(flip[1])
+    elif harmed:
+        harmed[flip[0] % len(harmed)] ^= flip[1]
+    if damaged == "payload":
+        coded = Coded(coded.codec, bytes(harmed))
+    else:
+        plain = bytes(harmed)
+    try:
+        found = decode(coded.codec, coded.payload, size=len(plain), base=base)
+    except CorruptionError:
+        found = None
+
+    assert comes_back(coded, plain, base) == (found == plain)
 
 
 @given(
