@@ -65,15 +65,17 @@ class Stage:
         for text in texts:
             self.vault.policies.apply(read(text), "admin")
 
-    def version(self, name: str = "credit", author: str = "ann", **facts: Any) -> Version:
+    def version(
+        self, name: str = "credit", author: str = "ann", place: str = "m", **facts: Any
+    ) -> Version:
         """Commit a version of a model."""
         self.made += 1
-        model = f"m-{self.made:032x}"
-        place = f"1/models/{model}/artifacts"
+        model = f"{place}-{self.made:032x}"
+        folder = f"1/models/{model}/artifacts"
         vault = self.vault
-        write(vault, f"{place}/model.bin", b"%d" % self.made)
+        write(vault, f"{folder}/model.bin", b"%d" % self.made)
         uri = f"models:/{model}"
-        location = f"{vault.uri}/{place}"
+        location = f"{vault.uri}/{folder}"
         self.registry.known[uri] = Held(
             uri, location, model_id=model, experiment_id="1", author=author
         )

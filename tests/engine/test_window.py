@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlflow_vault.format import layout
 from mlflow_vault.store.memory import MemoryStore
-from mlflow_vault.testing.models import npy, trained, weights
+from mlflow_vault.testing.models import noise, npy, trained, weights
 from mlflow_vault.testing.stores import SlowStore
 from mlflow_vault.testing.vaults import pack_bytes, read, write
 from mlflow_vault.vault import Vault
@@ -67,3 +67,15 @@ def test_ahead(tmp_path: Path) -> None:
     assert waited == [True]
     assert set(fetching.asked.values()) == {1}
     assert read(Vault.at(store), SECOND) == file.read_bytes()
+
+
+def test_repeated_windows() -> None:
+    """What the window before holds is named again, though that was being coded meanwhile."""
+    store = MemoryStore()
+    vault = Vault.init_at(store)
+    once = noise(1, 12 << 20)
+
+    write(vault, FIRST, once * 3)
+
+    assert len(once) < pack_bytes(store) < 1.3 * len(once)
+    assert read(vault, FIRST) == once * 3

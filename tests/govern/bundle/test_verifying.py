@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -150,6 +151,18 @@ def test_another_vaults_log(stored: bytes) -> None:
     body, other = read(stored), read(_other().bundle().to_bytes())
 
     assert _whole(spell({**body, "log": other["log"]})).exit_code == 4
+
+
+def test_checkpoint_of_another_log(stored: bytes) -> None:
+    """A trusted signature under the same tree of hashes, but of another log, proves nothing."""
+    bundle = Bundle.from_bytes(stored)
+    head = bundle.log.signed.checkpoint
+    moved = log_signer().sign(replace(head, origin=f"mlflow-vault/{'0' * 32}"))
+
+    proof = _whole(replace(bundle, log=replace(bundle.log, signed=moved)).to_bytes())
+
+    assert proof.exit_code == 4
+    assert _standing(proof, "entry") is Standing.FALSE
 
 
 @pytest.mark.parametrize("part", ["decision", "files", "log", "policies", "statements"])

@@ -159,6 +159,21 @@ def test_votes_are_used_up_by_another_clock(stage: Stage) -> None:
         stage.releases.promote(version, to="production")
 
 
+def test_same_files_again(stage: Stage) -> None:
+    """Where one number stands, another number of the same files does not."""
+    first = stage.version()
+    stage.made -= 1
+    twin = stage.version(place="again")
+    stage.apply(STAGING, VOTES)
+    stage.releases.promote(first, to="staging")
+    stage.releases.approve(twin, caller=caller("bob"))
+
+    assert twin.digest == first.digest
+    assert (first.number, twin.number) == (1, 2)
+    with pytest.raises(DeniedError, match="staging"):
+        stage.releases.promote("credit/2", to="production")
+
+
 def test_no_stays_no(stage: Stage) -> None:
     """A no counts until the same person says yes, also after a promotion in between."""
     version = stage.version()
