@@ -15,13 +15,13 @@ Pure: no I/O, no cryptography but hashes.  Written down in docs/format.md, "Audi
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 from mlflow_vault.errors import CorruptionError, InvalidInputError
+from mlflow_vault.format import fields
 
 LARGEST: Final = 0xFFFF  # bytes of a checkpoint: hundreds of signatures
 _ED25519: Final = b"\x01"  # the algorithm's byte, before a public key
@@ -198,7 +198,6 @@ def _signature(line: str) -> NoteSignature:
 def _decoded(text: str) -> bytes | None:
     """Bytes of base64; None if it is none, or the same spelled otherwise."""
     try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return fields.octets(text)
+    except ValueError:
         return None
-    return raw if base64.b64encode(raw).decode() == text else None

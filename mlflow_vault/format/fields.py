@@ -5,6 +5,8 @@ Pure: no I/O.  Written down in docs/format.md, "Audit log".
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from typing import Any, Final
 
@@ -69,6 +71,22 @@ def nonce(value: Any) -> str:
     if not _NONCE.fullmatch(text(value)):
         raise ValueError("its id or nonce is none")
     return str(value)
+
+
+def octets(value: Any) -> bytes:
+    """Return the bytes that *value* spells in base64, in the one spelling that encoders write.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is something else, or empty.
+    """
+    try:
+        raw = base64.b64decode(text(value), validate=True)
+    except binascii.Error as cause:
+        raise ValueError(f"a part of it is no base64: {cause}") from cause
+    if not raw or base64.b64encode(raw).decode() != value:
+        raise ValueError("a part of it is no base64 as it is written")
+    return raw
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mlflow_vault.cli.words.duration import seconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,7 +42,7 @@ def _listen(parser: argparse.ArgumentParser) -> None:
         help=f"with the webhook's secret, instead of ${VARIABLE}; two while it changes",
     )
     help_ = "look without being told, too: when soaking ends, no webhook comes"
-    parser.add_argument("--every", metavar="TIME", type=_seconds, default=600.0, help=help_)
+    parser.add_argument("--every", metavar="TIME", type=seconds, default=600.0, help=help_)
     _vault(parser)
     parser.set_defaults(run=("mlflow_vault.cli.listen", "listen"))
 
@@ -68,7 +70,7 @@ def _validate(parser: argparse.ArgumentParser) -> None:
     help_ = "an environment variable that tests may see"
     parser.add_argument("--pass-env", metavar="NAME", action="append", default=[], help=help_)
     help_ = "for making the environment, and for each trial"
-    parser.add_argument("--timeout", metavar="TIME", type=_seconds, default=1800.0, help=help_)
+    parser.add_argument("--timeout", metavar="TIME", type=seconds, default=1800.0, help=help_)
     _vault(parser)
     parser.set_defaults(run=("mlflow_vault.cli.validate", "validate"))
 
@@ -77,19 +79,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > _LAST_PORT:
         raise argparse.ArgumentTypeError("give a port: 0 to 65535")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    # Pydantic takes a while to load, and most commands have no durations.
-    from mlflow_vault.decide.policy.durations import parse  # noqa: PLC0415
-
-    try:
-        found = parse(text) / 1000
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    if not found:
-        raise argparse.ArgumentTypeError("give more than nothing")
-    return found
 
 
 TRIGGER_WORDS: Final[tuple[tuple[str, str, More], ...]] = (

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mlflow_vault.errors import CorruptionError, InvalidInputError, UntrustedError
-from mlflow_vault.format import layout
+from mlflow_vault.format import fields, layout
 from mlflow_vault.format.checkpoint import SignedCheckpoint
 from mlflow_vault.format.log import LARGEST, LogEntry
 from mlflow_vault.format.merkle import (
@@ -88,7 +88,7 @@ class Inclusion:
             return cls(
                 int(told["sequence"]),
                 told["entry"].encode(),
-                tuple(base64.b64decode(each, validate=True) for each in told["proof"]),
+                tuple(map(fields.octets, told["proof"])),
                 SignedCheckpoint.from_bytes(signed, "the checkpoint"),
             )
         except (AttributeError, CorruptionError, LookupError, TypeError, ValueError) as cause:

@@ -12,13 +12,13 @@ Pure: no I/O, no cryptography.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mlflow_vault.config import MIB
 from mlflow_vault.errors import InvalidInputError
+from mlflow_vault.format import fields
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.stored_json import read_json
 
@@ -128,8 +128,8 @@ def _parse(bundle: Any) -> Signature:
         raise ValueError("it does not hold one signature")
     _fields(signatures[0], {"sig"}, {"keyid"})
     return Signature(
-        payload=_to_bytes(envelope["payload"]),
-        proof=_to_bytes(signatures[0]["sig"]),
+        payload=fields.octets(envelope["payload"]),
+        proof=fields.octets(signatures[0]["sig"]),
         hint=hint,
         certificates=certificates,
     )
@@ -156,7 +156,7 @@ def _parse_signer(who: Any) -> tuple[str, tuple[bytes, ...]]:
         raise ValueError(f"it does not hold 1 to {MOST_CERTIFICATES} certificates")
     for each in chain:
         _fields(each, {"rawBytes"})
-    return "", tuple(_to_bytes(each["rawBytes"]) for each in chain)
+    return "", tuple(fields.octets(each["rawBytes"]) for each in chain)
 
 
 def _fields(found: Any, needed: set[str], allowed: set[str] | frozenset[str] = frozenset()) -> None:
@@ -170,16 +170,3 @@ def _fields(found: Any, needed: set[str], allowed: set[str] | frozenset[str] = f
 
 def _to_text(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
-
-
-def _to_bytes(text: Any) -> bytes:
-    """Undo `_to_text`: of all the spellings of some bytes the one that it writes."""
-    if not isinstance(text, str) or not text:
-        raise TypeError("a part of it is no base64")
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except binascii.Error as cause:
-        raise ValueError(f"a part of it is no base64: {cause}") from cause
-    if _to_text(raw) != text:
-        raise ValueError("a part of it is no base64 as it is written")
-    return raw

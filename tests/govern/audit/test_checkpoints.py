@@ -159,7 +159,8 @@ def test_false_proofs(log: Log, append: Append, checkpoints: Checkpoints, signer
     for told in ({}, {"checkpoint": 7}, proof.to_dict() | {"checkpoint": "x"}, None):
         with pytest.raises(InvalidInputError, match="proves no entry"):
             Inclusion.from_dict(told)  # type: ignore[arg-type]
-    for bad in ({"sequence": "x"}, {"proof": ["?"]}, {"entry": 7}):
+    odd = {"proof": ["A" * 42 + "B="]}  # the bytes of 43 times A, spelled otherwise
+    for bad in ({"sequence": "x"}, {"proof": ["?"]}, odd, {"entry": 7}):
         with pytest.raises(InvalidInputError, match="proves no entry"):
             Inclusion.from_dict(proof.to_dict() | bad)
 

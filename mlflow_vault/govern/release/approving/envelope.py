@@ -12,12 +12,12 @@ Pure: no I/O, no cryptography.  Written down in docs/format.md, "Statements".
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow_vault.errors import InvalidInputError
+from mlflow_vault.format import fields
 from mlflow_vault.format.stored_json import read_json
 
 if TYPE_CHECKING:
@@ -91,21 +91,10 @@ def _envelope(body: Any) -> Envelope:
         raise ValueError("its signature does not have keyid and sig")
     if not isinstance(signature["keyid"], str):
         raise TypeError("its keyid is no text")
-    return Envelope(_to_bytes(body["payload"]), signature["keyid"], _to_bytes(signature["sig"]))
+    return Envelope(
+        fields.octets(body["payload"]), signature["keyid"], fields.octets(signature["sig"])
+    )
 
 
 def _to_text(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
-
-
-def _to_bytes(text: Any) -> bytes:
-    """Undo `_to_text`: of all the spellings of some bytes the one that it writes."""
-    if not isinstance(text, str) or not text:
-        raise TypeError("a part of it is no base64")
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except binascii.Error as cause:
-        raise ValueError(f"a part of it is no base64: {cause}") from cause
-    if _to_text(raw) != text:
-        raise ValueError("a part of it is no base64 as it is written")
-    return raw
