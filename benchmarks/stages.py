@@ -26,7 +26,7 @@ import zstandard
 from blake3 import blake3
 
 from mlflow_vault.engine import payloads
-from mlflow_vault.engine.write import coder, encoding, source, writer
+from mlflow_vault.engine.write import coder, content, encoding, source
 from mlflow_vault.format import digest, pack
 from mlflow_vault.format.coding.kernels import choice, compiled, plain
 from mlflow_vault.store import local
@@ -49,8 +49,8 @@ STAGES: Final[tuple[tuple[Any, str, str], ...]] = (
     (payloads, "decode", "decode"),
     (payloads.Payloads, "_get", "fetch payloads"),
     (pack.PackBuilder, "add", "fill packs"),
-    (writer, "find_arrays", "find arrays"),
-    (writer, "find_relatives", "find relatives"),
+    (content, "find_arrays", "find arrays"),
+    (content, "find_relatives", "find relatives"),
     (local.LocalStore, "put", "put packs and notes"),
 )
 REST: Final = {

@@ -1,6 +1,6 @@
 """One operation in a process of its own: does it, and says what it cost.
 
-    python -m speed.worker '{"deed": "log", "uri": ..., "file": ..., "kernels": "fast"}'
+    python -m speed.worker '{"deed": "log", "uri": ..., "file": ..., "kernels": "compiled"}'
 
 Everything is imported first: `wall` and `cpu` are the operation's own, from the first call to
 the last byte; `peak` is the process' highest resident memory, imports included.
@@ -65,6 +65,7 @@ def repository(order: dict[str, Any]) -> Any:
 
     if "vault" in order["uri"]:
         from mlflow_vault import vault  # noqa: F401, PLC0415 - the engine, which it loads late
+        from mlflow_vault.engine.write import content  # noqa: F401, PLC0415 - and this, later yet
     if "s3:" in order["uri"]:
         import boto3  # noqa: F401, PLC0415 - MLflow's own needs it
         import obstore  # noqa: F401, PLC0415 - and the vault this

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from mlflow_vault.decide.policy.rules.approvals import same
+from mlflow_vault.decide.actors import same
 from mlflow_vault.decide.transitions import Decided
 from mlflow_vault.format.log import Action
 

@@ -14,6 +14,7 @@ Pure: decides only.  `engine.write.relatives` asks the hints.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,7 +24,7 @@ from mlflow_vault.format.coding.floats import cast, castable, numbers
 from mlflow_vault.format.elements import Element
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mlflow_vault.format.coding.floats import Numbers
     from mlflow_vault.format.rows import Tensor
@@ -48,7 +49,8 @@ def prints_of(tensors: Sequence[Tensor], read: Callable[[int, int], bytes]) -> t
     floats = [tensor for tensor in tensors if tensor.element and tensor.element.exponent_bits]
     floats.sort(key=lambda tensor: tensor.name)
     floats = floats[:: max(1, -(-len(floats) // _TENSORS))]
-    sample = [(tensor.element, _middle(tensor, read)) for tensor in floats if tensor.element]
+    runs = groupby(floats, lambda tensor: tensor.element)  # cast at one stroke, as each cast costs
+    sample = [(element, _middles(run, element, read)) for element, run in runs if element]
     return tuple(
         _print(half, [cast(values, element, half).tobytes() for element, values in sample])
         for half in _HALVES
@@ -64,15 +66,18 @@ def is_half(prints: Sequence[str]) -> bool:
     return len(prints) == 1
 
 
-def _middle(tensor: Tensor, read: Callable[[int, int], bytes]) -> Numbers:
-    """A few numbers out of the middle of *tensor*."""
-    assert tensor.element is not None  # noqa: S101 - the caller chose floats
-    width = tensor.element.width
-    count = (tensor.stop - tensor.start) // width
-    few = min(count, _NUMBERS)
-    start = tensor.start + (count - few) // 2 * width
-    plain = np.frombuffer(read(start, start + few * width), np.uint8)
-    return numbers(plain, tensor.element)
+def _middles(
+    tensors: Iterable[Tensor], element: Element, read: Callable[[int, int], bytes]
+) -> Numbers:
+    """A few numbers out of the middle of each of *tensors*, which are of one type."""
+    width = element.width
+    plain = []
+    for tensor in tensors:
+        count = (tensor.stop - tensor.start) // width
+        few = min(count, _NUMBERS)
+        start = tensor.start + (count - few) // 2 * width
+        plain.append(read(start, start + few * width))
+    return numbers(np.frombuffer(b"".join(plain), np.uint8), element)
 
 
 def _print(half: Element, pieces: list[bytes]) -> str:

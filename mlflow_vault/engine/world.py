@@ -31,6 +31,7 @@ class World:
         threads: How many code and decode.
         readers: How many wait for the store's bytes.
         cache: Chunks that need not be fetched.
+        near: Whether the store answers sooner than a thread starts.
     """
 
     random: Callable[[int], bytes] = os.urandom
@@ -39,12 +40,13 @@ class World:
     threads: int = min(8, os.cpu_count() or 1)
     readers: int = 8
     cache: Cache | None = None
+    near: bool = False
 
     @classmethod
     def around(cls, address: Address) -> World:
         """The real world; with a cache for a vault that lies behind a network."""
         local = address.scheme in {FILE, MEMORY}
-        return cls(cache=None if local else Cache.from_environment(os.environ))
+        return cls(cache=None if local else Cache.from_environment(os.environ), near=local)
 
     def transaction_id(self) -> str:
         """A new id: milliseconds, then 80 random bits, so that ids sort roughly by age."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlflow_vault.errors import UntrustedError
 from mlflow_vault.format.log import Action
-from mlflow_vault.govern.audit.audit import subject_of
+from mlflow_vault.govern.audit.subjects import subject_of
 from mlflow_vault.govern.committing import user
 from mlflow_vault.govern.knowledge import Knowledge
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from mlflow_vault.engine.files import Files
 from mlflow_vault.format.log import Action
-from mlflow_vault.govern.audit.audit import Audit
 from mlflow_vault.govern.audit.refusals import Refusals
 from mlflow_vault.govern.committing import user
 
@@ -16,20 +16,26 @@ if TYPE_CHECKING:
 
     from mlflow_vault.engine.world import World
     from mlflow_vault.format.record import Identity
+    from mlflow_vault.govern.audit.audit import Audit
     from mlflow_vault.store.protocol import Store
 
 
 class Guarded(Files):
-    """The files of one vault; what a seal refuses is logged (`govern.audit.refusals`).
+    """The files of one vault; what a seal refuses is logged (`govern.audit.refusals`)."""
 
-    Attributes:
-        audit: What was done, and by whom.
-    """
+    _audit: Audit | None = None
 
     def __init__(self, store: Store, identity: Identity, world: World | None = None) -> None:
         super().__init__(store, identity, world)
-        self.audit = Audit(store, self._world, identity)
-        self._refusals = Refusals(self.audit, self._seals, self._world.monotonic, user)
+        audit = partial(_audit, store, self._world, identity)
+        self._refusals = Refusals(audit, self._seals, self._world.monotonic, user)
+
+    @property
+    def audit(self) -> Audit:
+        """What was done, and by whom."""
+        if self._audit is None:
+            self._audit = _audit(self.store, self._world, self.identity)
+        return self._audit
 
     def write_file(
         self,
@@ -65,3 +71,9 @@ class Guarded(Files):
         for sealed in kept:
             self._refusals.note(Action.DELETE_REFUSED, sealed, path)
         return kept
+
+
+def _audit(store: Store, world: World, identity: Identity) -> Audit:
+    from mlflow_vault.govern.audit.audit import Audit  # noqa: PLC0415 - few writes are refused
+
+    return Audit(store, world, identity)

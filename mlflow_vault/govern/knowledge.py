@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from mlflow_vault.decide.lineage.elements import Kind, version_id
-from mlflow_vault.decide.lineage.impact import impact
-from mlflow_vault.decide.lineage.queries import find, origin, timeline
 from mlflow_vault.errors import InvalidInputError, NotFoundError, StorageError, VaultError
-from mlflow_vault.govern.audit.drift import drift
-from mlflow_vault.govern.diff import Effort, Side, compare
-from mlflow_vault.govern.graph import Ancestry, lineage_of
-from mlflow_vault.govern.release.keeping.ledger import Ledger
-from mlflow_vault.govern.searching import Search
 from mlflow_vault.govern.versions import Versions
 
 if TYPE_CHECKING:
@@ -28,14 +20,15 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.lineage.queries import Event, Origins
     from mlflow_vault.format.version import Origin
     from mlflow_vault.govern.audit.drift import Drift
-    from mlflow_vault.govern.diff import Diff
+    from mlflow_vault.govern.diff import Diff, Effort
+    from mlflow_vault.govern.graph import Ancestry
     from mlflow_vault.govern.host import Held
     from mlflow_vault.govern.references import Reference
-    from mlflow_vault.govern.searching import Found
+    from mlflow_vault.govern.release.keeping.ledger import Ledger
+    from mlflow_vault.govern.searching import Found, Search
 
 Moment = datetime | str | int
 
-_USUAL: Final = Effort()
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +38,7 @@ class Knowledge(Versions):
     _search: Search | None = None
     _ancestry: Ancestry | None = None
 
-    def diff(self, before: Reference, after: Reference, *, effort: Effort = _USUAL) -> Diff:
+    def diff(self, before: Reference, after: Reference, *, effort: Effort | None = None) -> Diff:
         """Say what differs between two versions: files, what is known of them, tensors.
 
         Only chunks that differ are read.
@@ -53,14 +46,16 @@ class Knowledge(Versions):
         Args:
             before: The first version.
             after: The second.
-            effort: How closely tensors are looked at.
+            effort: How closely tensors are looked at; None for the usual.
 
         Raises:
             NotFoundError: There is no such version.
             CorruptionError: A chunk is damaged.
         """
+        from mlflow_vault.govern.diff import Effort, Side, compare  # noqa: PLC0415 - few ask
+
         sides = [Side(one, self.entries(one)) for one in map(self.version, (before, after))]
-        return compare(sides[0], sides[1], self._reader, effort)
+        return compare(sides[0], sides[1], self._reader, effort or Effort())
 
     def lineage(
         self,
@@ -91,6 +86,8 @@ class Knowledge(Versions):
 
     def origin(self, reference: Reference, *, as_of: Moment | None = None) -> Origins:
         """Say what a version was made from, near or far: data, code, environments, runs."""
+        from mlflow_vault.decide.lineage.queries import origin  # noqa: PLC0415 - few ask
+
         graph = self._graph(as_of)
         return origin(graph, self._node(graph, reference))
 
@@ -105,11 +102,15 @@ class Knowledge(Versions):
             NotFoundError: Nothing is called so.
             InvalidInputError: Several are; the message names them.
         """
+        from mlflow_vault.decide.lineage.impact import impact  # noqa: PLC0415 - few ask
+
         graph = self._graph(as_of)
         return impact(graph, self._node(graph, dataset))
 
     def timeline(self, name: str, *, as_of: Moment | None = None) -> tuple[Event, ...]:
         """Say what happened to the registered model *name*, in order."""
+        from mlflow_vault.decide.lineage.queries import timeline  # noqa: PLC0415 - few ask
+
         return timeline(self._graph(as_of), name)
 
     def bom(self, reference: Reference) -> dict[str, Any]:
@@ -154,6 +155,8 @@ class Knowledge(Versions):
                 the column.
         """
         if self._search is None:
+            from mlflow_vault.govern.searching import Search  # noqa: PLC0415 - few ask
+
             vault = self.identity.id
             self._search = Search(self._records, self._host, vault, self._world.monotonic)
         return self._search.find(
@@ -167,6 +170,9 @@ class Knowledge(Versions):
             CorruptionError: The log or a decision is damaged.
             StorageError: The store failed, or the registry does not answer.
         """
+        from mlflow_vault.govern.audit.drift import drift  # noqa: PLC0415 - few ask
+        from mlflow_vault.govern.release.keeping.ledger import Ledger  # noqa: PLC0415
+
         now = self.audit.at(datetime.max.replace(tzinfo=UTC))
 
         def ledger(model: str) -> Ledger:
@@ -175,6 +181,8 @@ class Knowledge(Versions):
         return drift(self._host(), now, ledger, self._world.readers)
 
     def _graph(self, as_of: Moment | None) -> LineageGraph:
+        from mlflow_vault.govern.graph import Ancestry, lineage_of  # noqa: PLC0415 - few ask
+
         if self._ancestry is None:
             self._ancestry = Ancestry(self.entries)
         versions = list(self._records.all())
@@ -216,6 +224,9 @@ class Knowledge(Versions):
 
     def _node(self, graph: LineageGraph, reference: Reference) -> str:
         """The node that is meant: a version if one is called so, else what else is."""
+        from mlflow_vault.decide.lineage.elements import Kind, version_id  # noqa: PLC0415 - few ask
+        from mlflow_vault.decide.lineage.queries import find  # noqa: PLC0415
+
         try:
             version = self.version(reference)
         except (NotFoundError, InvalidInputError, StorageError):

@@ -15,7 +15,7 @@ from mlflow_vault.errors import (
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.log import Action
 from mlflow_vault.format.version import Version
-from mlflow_vault.govern.audit.audit import subject_of
+from mlflow_vault.govern.audit.subjects import subject_of
 from mlflow_vault.govern.committing import Committer, Told
 from mlflow_vault.govern.guarded import Guarded
 from mlflow_vault.govern.host import DIGEST_TAG, REQUIRED_TAG, attached

@@ -193,3 +193,10 @@ def test_which_vaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert World.around(Address.parse("vault-memory://models")).cache is None
     monkeypatch.setenv("MLFLOW_VAULT_CACHE_LIMIT", "0")
     assert World.around(Address.parse("vault-s3://bucket/models")).cache is None
+
+
+def test_near(tmp_path: Path) -> None:
+    """What lies on this machine is asked in turn, what lies behind a network by many threads."""
+    assert World.around(Address.parse(f"vault-file://{tmp_path}")).near
+    assert World.around(Address.parse("vault-memory://models")).near
+    assert not World.around(Address.parse("vault-s3://bucket/models")).near

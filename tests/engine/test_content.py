@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlflow_vault.config import KIB, MIB
 from mlflow_vault.decide.bases import Relative
-from mlflow_vault.engine.write.relatives import inherited_mean
+from mlflow_vault.engine.write.content import inherited_mean
 from mlflow_vault.format.coding.codec import Codec
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.entry import Entry

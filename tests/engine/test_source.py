@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from mlflow_vault.config import MIB
 from mlflow_vault.engine.write.source import Source
 from mlflow_vault.errors import (
     InvalidInputError,
@@ -16,6 +18,7 @@ from mlflow_vault.errors import (
     SourceChangedError,
 )
 from mlflow_vault.format import layout
+from mlflow_vault.format.digest import Digest
 from mlflow_vault.store.memory import MemoryStore
 from mlflow_vault.testing.models import noise, npy, weights
 from mlflow_vault.testing.stores import SlowStore
@@ -54,6 +57,16 @@ def _change_quietly(file: Path) -> None:
     before = file.stat()
     _change(file)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB, 3 * MIB + 5])
+def test_digest(size: int, tmp_path: Path) -> None:
+    """A file's digest is that of its bytes, in however many pieces they are read."""
+    body = noise(0, size)
+    (tmp_path / "file").write_bytes(body)
+
+    with Source.open(tmp_path / "file") as source, ThreadPoolExecutor(1) as readers:
+        assert source.digest(readers) == Digest.of(body)
 
 
 @pytest.fixture

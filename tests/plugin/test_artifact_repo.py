@@ -81,6 +81,37 @@ def test_import_costs() -> None:
     assert done.stdout.splitlines()[-2:] == ["[]", "VaultArtifactRepository"]
 
 
+def test_what_logging_imports(tmp_path: Path) -> None:
+    """Logging and loading bring nothing of governance; parsers come with what is large and new."""
+    script = (
+        "import os, sys, pathlib\n"
+        "from mlflow.artifacts import get_artifact_repository\n"
+        f"work = pathlib.Path({str(tmp_path)!r})\n"
+        f"made = get_artifact_repository(f'vault-file://{{work}}/vault/7/{HEX}/artifacts')\n"
+        "def ours(*names):\n"
+        "    found = [one for one in sys.modules if one.startswith('mlflow_vault.')]\n"
+        "    print([one for one in found if one.startswith(names)])\n"
+        "def log_and_load(size):\n"
+        "    (work / 'file').write_bytes(os.urandom(size))\n"
+        "    for folder in ('a', 'b'): made.log_artifact(work / 'file', folder)\n"
+        "    loaded = made.download_artifacts('b/file', work)\n"
+        "    assert pathlib.Path(loaded).read_bytes() == (work / 'file').read_bytes()\n"
+        "log_and_load(1000)\n"
+        "ours('mlflow_vault.format.tensors', 'mlflow_vault.engine.write.coder')\n"
+        "log_and_load(1000_000)\n"
+        "ours('mlflow_vault.engine.write.coder')\n"
+        "heavy = 'decide.policy decide.lineage decide.expression decide.anomalies decide.pairs'\n"
+        "heavy += ' govern.diff govern.index govern.searching govern.audit.audit govern.release'\n"
+        "ours(*(f'mlflow_vault.{name}' for name in heavy.split()))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-3:] == ["[]", "['mlflow_vault.engine.write.coder']", "[]"]
+
+
 def test_imported_first() -> None:
     """Whoever imports us before MLflow still finds our schemes registered."""
     script = (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlflow_vault.errors import StorageError
-from mlflow_vault.store import durability
+from mlflow_vault.store import durability, local
 from mlflow_vault.store.durability import link, place, prune, storage_error, sync_folders, write_new
 from mlflow_vault.store.local import LocalStore
 
@@ -184,18 +184,24 @@ def test_made_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {("sync", f"folder {inode(tmp_path / each)}") for each in made} <= synced
 
 
-def test_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """put_many syncs every body, then gives the names, then syncs each folder once."""
+@pytest.mark.parametrize("quick", [0.0, 60.0])
+@pytest.mark.parametrize("files", [2, 8, 20])
+def test_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, quick: float) -> None:
+    """put_many syncs every body, then gives the names, then syncs each folder once.
+
+    Whether few are written one after another or many at once.
+    """
+    monkeypatch.setattr(local, "_QUICK", quick)
     recorder = Recorder(monkeypatch)
     store = LocalStore(tmp_path)
     store.put("tree/0/x", b"")
     store.put("tree/1/x", b"")
     recorder.events.clear()
 
-    store.put_many((f"tree/{n % 2}/{n}", b"") for n in range(20))
+    store.put_many((f"tree/{n % 2}/{n}", b"") for n in range(files))
 
     kinds = [f"{kind} {what.split()[0]}" for kind, what in recorder.events]
-    assert kinds == ["sync file"] * 20 + ["name file"] * 20 + ["sync folder"] * 2
+    assert kinds == ["sync file"] * files + ["name file"] * files + ["sync folder"] * 2
 
 
 def test_delete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

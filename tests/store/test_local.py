@@ -195,7 +195,7 @@ def test_objects_and_folders_collide(tmp_path: Path) -> None:
     assert temporaries(tmp_path) == []
 
 
-@pytest.mark.parametrize("operation", ["put", "create", "put_many"])
+@pytest.mark.parametrize("operation", ["put", "create", "put_many", "put_many of many"])
 def test_full(tmp_path: Path, operation: str) -> None:
     """A body that does not fit leaves the old object, no temporary, and a message that helps."""
     store = LocalStore(tmp_path)
@@ -205,6 +205,7 @@ def test_full(tmp_path: Path, operation: str) -> None:
         "put": f"store.put({key!r}, b'x' * 100_000)",
         "create": f"store.create({key!r}, b'x' * 100_000)",
         "put_many": f"store.put_many([({key!r}, b'x' * n) for n in (5, 100_000, 5)])",
+        "put_many of many": f"store.put_many([({key!r}, b'x' * 9_000 * n) for n in range(12)])",
     }
 
     message = limited(tmp_path, "RLIMIT_FSIZE", 50_000, call[operation])

@@ -11,7 +11,7 @@ it says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.bases import DEEPEST, Base, Relative, inherited, pays, starts_over
@@ -26,28 +26,9 @@ from mlflow_vault.format.rows import Part, Row, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
 
-    from mlflow_vault.engine.cache import Cache
-    from mlflow_vault.engine.hints import Hints
     from mlflow_vault.engine.write.cutting import Chunk
-    from mlflow_vault.engine.write.packer import Packer
-    from mlflow_vault.engine.write.transaction import Transaction
-    from mlflow_vault.store.protocol import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """What the files of one transaction share: where chunks go, and those that went there."""
-
-    store: Store
-    pool: Executor
-    readers: Executor
-    transaction: Transaction
-    packer: Packer
-    hints: Hints
-    cache: Cache | None
-    written: dict[Digest, tuple[Row, Sequence[Row]]] = field(default_factory=dict)
+    from mlflow_vault.engine.write.shelf import Shelf
 
 
 class FileCoder:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from mlflow_vault.decide.bases import Relative
 from mlflow_vault.decide.casts import is_half
 from mlflow_vault.decide.families import family_buckets, series_buckets
-from mlflow_vault.format.chunking import MEAN_SIZES, mean_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -72,15 +71,6 @@ def _candidates(hints: Hints, file: Newcomer, found: Collection[str]) -> Iterato
             break
     votes = Counter(path for bucket in families for path in _members(hints, bucket, file))
     yield from [path for path, _ in votes.most_common(_MOST)]
-
-
-def inherited_mean(relatives: Sequence[Relative], size: int) -> int:
-    """The mean chunk size of a new file: that of the file it is compared with, else by *size*.
-
-    A forest grown from 14.8 to 29.6 MB is all new where the mean changes between versions.
-    """
-    inherited = relatives[0].entry.mean if relatives else 0
-    return inherited if inherited in MEAN_SIZES else mean_for(size)
 
 
 def remember(hints: Hints, entry: Entry, prints: Sequence[str] = ()) -> None:

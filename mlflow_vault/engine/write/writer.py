@@ -14,35 +14,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from blake3 import blake3
-
 from mlflow_vault.config import INLINE_ENCODED, INLINE_PLAIN, MIB
 from mlflow_vault.decide.casts import prints_of
 from mlflow_vault.engine.hints import Hints
-from mlflow_vault.engine.write.coder import FileCoder, Shelf
-from mlflow_vault.engine.write.cutting import cut_windows
 from mlflow_vault.engine.write.incoming import batches
 from mlflow_vault.engine.write.packer import Packer
-from mlflow_vault.engine.write.relatives import (
-    Newcomer,
-    find_relatives,
-    inherited_mean,
-    read_ahead,
-    remember,
-)
+from mlflow_vault.engine.write.relatives import read_ahead, remember
+from mlflow_vault.engine.write.shelf import Job, Shelf
 from mlflow_vault.engine.write.transaction import Transaction
-from mlflow_vault.errors import ConflictError, SourceChangedError
+from mlflow_vault.errors import ConflictError
 from mlflow_vault.format import layout
-from mlflow_vault.format.chunking import ContentCutter
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.entry import Entry
-from mlflow_vault.format.rows import Tensor
-from mlflow_vault.format.tensors import find_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -50,9 +37,7 @@ if TYPE_CHECKING:
     from mlflow_vault.engine.seals import Seals
     from mlflow_vault.engine.world import World
     from mlflow_vault.engine.write.incoming import Incoming
-    from mlflow_vault.engine.write.source import Source
     from mlflow_vault.format.record import Identity
-    from mlflow_vault.format.tensors import Layout
     from mlflow_vault.store.protocol import Store
 
 _log = logging.getLogger(__name__)
@@ -90,7 +75,7 @@ class Writer:
             SourceChangedError: A file moved while it was read; its batch was not committed.
             StorageError: The store failed; what was there before is still there.
         """
-        job = _Job(parents, progress, self._world.monotonic())
+        job = Job(parents, progress, self._world.monotonic())
         large: list[tuple[Incoming, int]] = []
         small: list[tuple[str, int, bytes]] = []
         held = 0
@@ -113,7 +98,7 @@ class Writer:
         self._put_small(small, job)
         self._note_listings(job)
 
-    def _put_small(self, small: list[tuple[str, int, bytes]], job: _Job) -> None:
+    def _put_small(self, small: list[tuple[str, int, bytes]], job: Job) -> None:
         if len(small) == 1:
             etags = [self._put_one(small[0][0], small[0][2], job.began)]
         else:
@@ -132,14 +117,14 @@ class Writer:
             self._seals.refuse(path, began)
             return self._store.put(key, body)
 
-    def _note_listings(self, job: _Job) -> None:
+    def _note_listings(self, job: Job) -> None:
         hints = Hints(self._store)
         for folder, sizes in job.folders.items():
             if len(sizes) >= _LISTED:
                 hints.remember_sizes(folder, sizes)
         hints.put()
 
-    def _write_large(self, files: Sequence[Incoming], job: _Job) -> None:
+    def _write_large(self, files: Sequence[Incoming], job: Job) -> None:
         for attempt in range(1, _TRIES + 1):
             try:
                 return self._transact(files, job)
@@ -149,7 +134,7 @@ class Writer:
                 _log.info("a collector aborted this write; it starts again")
         return None
 
-    def _transact(self, files: Sequence[Incoming], job: _Job) -> None:
+    def _transact(self, files: Sequence[Incoming], job: Job) -> None:
         transaction = Transaction(self._store, self._world)
         hints = Hints(self._store)
         try:
@@ -158,8 +143,8 @@ class Writer:
                 ThreadPoolExecutor(self._world.readers, "vault-fetch") as readers,
                 Packer(transaction, self._world) as packer,
             ):
-                cache = self._world.cache
-                shelf = Shelf(self._store, pool, readers, transaction, packer, hints, cache)
+                cache, seed = self._world.cache, self._identity.cut_seed
+                shelf = Shelf(self._store, pool, readers, transaction, packer, hints, cache, seed)
                 written = [self._write_one(file, shelf, job) for file in files]
                 packer.flush()
             for entry, _ in written:
@@ -176,79 +161,29 @@ class Writer:
         hints.put()
         transaction.finish()
 
-    def _write_one(self, file: Incoming, shelf: Shelf, job: _Job) -> tuple[Entry, tuple[str, ...]]:
+    def _write_one(self, file: Incoming, shelf: Shelf, job: Job) -> tuple[Entry, tuple[str, ...]]:
         """Store one file; return its entry, and the prints of its numbers."""
         with file.open() as source:
-            digest = source.digest(shelf.transaction.refresh)
+            digest = source.digest(shelf.pool, shelf.transaction.refresh)
             known = shelf.hints.known_file(digest)
             if known:
                 entry = replace(known, path=file.path, transaction=shelf.transaction.id)
-                read_ahead(shelf.hints, entry, shelf.readers)
-                if all(shelf.readers.map(shelf.transaction.may_reuse, known.packs)):
+                self._read_ahead(entry, shelf)
+                ask = map if self._world.near else shelf.readers.map
+                if all(ask(shelf.transaction.may_reuse, known.packs)):
                     prints = prints_of(known.tensors, source.read)
                     source.check()
                     job.progress(source.size)
                     return entry, prints
-            entry = self._code(source, digest, file.path, shelf, job)
-            read_ahead(shelf.hints, entry, shelf.readers)
+            from mlflow_vault.engine.write.content import write_content  # noqa: PLC0415 - see there
+
+            entry = write_content(source, digest, file.path, shelf, job)
+            self._read_ahead(entry, shelf)
             return entry, prints_of(entry.tensors, source.read)
 
-    def _code(self, source: Source, digest: Digest, path: str, shelf: Shelf, job: _Job) -> Entry:
-        found = find_arrays(source, name=posixpath.basename(path))
-        tensors = _tensors(found)
-        newcomer = Newcomer(path, tensors, prints_of(tensors, source.read), job.parents)
-        relatives = find_relatives(shelf.hints, newcomer)
-        mean = inherited_mean(relatives, source.size)
-        coder = FileCoder(shelf, relatives, tensors)
-        whole, sha256 = blake3(), hashlib.sha256()
-
-        def hash_all(pieces: list[bytes]) -> None:
-            for piece in pieces:
-                whole.update(piece)
-                sha256.update(piece)
-
-        cut = cut_windows(source, found, ContentCutter(mean, self._identity.cut_seed))
-        hashing = shelf.pool.submit(hash_all, [])
-        for window in coder.code(cut):
-            hashing.result()
-            hashing = shelf.pool.submit(hash_all, [chunk.plain for chunk in window.chunks])
-            shelf.transaction.refresh()
-            job.progress(sum(len(chunk.plain) for chunk in window.chunks))
-        hashing.result()
-        source.check()
-        if whole.digest() != digest.raw:
-            raise SourceChangedError(
-                f"{source.name} changed while it was read; nothing was committed. "
-                "Log it again when nobody writes to it."
-            )
-        return Entry(
-            path=path,
-            size=source.size,
-            digest=digest,
-            sha256=sha256.digest(),
-            transaction=shelf.transaction.id,
-            mean=mean,
-            parser=found.parser,
-            tensors=coder.tensors(),
-            rows=tuple(coder.table.rows),
-            sequence=tuple(coder.table.sequence),
-        )
-
-
-class _Job:
-    """One call of `Writer.write`: what it was given, when, and what it named in which folder."""
-
-    def __init__(
-        self, parents: Sequence[str], progress: Callable[[int], None], began: float
-    ) -> None:
-        self.parents = parents
-        self.progress = progress
-        self.began = began
-        self.folders: dict[str, dict[str, tuple[str, int]]] = {}
-
-    def add(self, path: str, size: int, etag: str) -> None:
-        folder = self.folders.setdefault(posixpath.dirname(path), {})
-        folder[layout.tree_key(path)] = (etag, size)
+    def _read_ahead(self, entry: Entry, shelf: Shelf) -> None:
+        if not self._world.near:
+            read_ahead(shelf.hints, entry, shelf.readers)
 
 
 def _inline(file: Incoming) -> tuple[bytes | None, int]:
@@ -267,19 +202,3 @@ def _inline(file: Incoming) -> tuple[bytes | None, int]:
     )
     body = entry.to_bytes()
     return (body if len(body) <= INLINE_ENCODED else None), len(plain)
-
-
-def _tensors(found: Layout) -> tuple[Tensor, ...]:
-    return tuple(
-        Tensor(
-            name=array.name,
-            element=array.element,
-            shape=array.shape,
-            start=array.start,
-            stop=array.stop,
-            anchor=array.element,
-            age=0,
-            spent=0,
-        )
-        for array in found.arrays
-    )

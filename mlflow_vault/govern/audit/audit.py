@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlflow_vault.decide.anomalies import anomalies
 from mlflow_vault.errors import CorruptionError, InvalidInputError
-from mlflow_vault.format.log import Actor, Subject
+from mlflow_vault.format.log import Actor
 from mlflow_vault.govern.audit.checkpoints import Checkpoints
 from mlflow_vault.govern.audit.log import Log
 from mlflow_vault.govern.audit.proofs import include
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from mlflow_vault.decide.anomalies import Anomaly, Limits
     from mlflow_vault.engine.world import World
     from mlflow_vault.format.checkpoint import PublicKey, SignedCheckpoint
-    from mlflow_vault.format.log import Action, LogEntry
+    from mlflow_vault.format.log import Action, LogEntry, Subject
     from mlflow_vault.format.record import Identity
-    from mlflow_vault.format.version import Version
     from mlflow_vault.govern.audit.keys import Signer
     from mlflow_vault.govern.audit.proofs import Inclusion
     from mlflow_vault.govern.audit.standing import Standing
@@ -145,8 +144,3 @@ class Audit:
     def anomalies(self, limits: Limits | None = None) -> Iterator[Anomaly]:
         """Yield what looks odd in the log: new actors, bursts, odd hours, no checkpoints."""
         return anomalies(self._log.entries(), self._log.world.now(), limits)
-
-
-def subject_of(version: Version) -> Subject:
-    """How the log calls a version."""
-    return Subject("version", version.name, version.digest)

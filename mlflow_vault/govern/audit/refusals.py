@@ -49,7 +49,7 @@ class Refusals:
     """What seals refused in one process.
 
     Args:
-        audit: The log.
+        audit: Makes the log, when something is refused.
         seals: What is sealed.
         monotonic: Seconds since some moment.
         actor: Says who asks.
@@ -57,12 +57,13 @@ class Refusals:
 
     def __init__(
         self,
-        audit: Audit,
+        audit: Callable[[], Audit],
         seals: Seals,
         monotonic: Callable[[], float],
         actor: Callable[[], Actor | str],
     ) -> None:
-        self._audit = audit
+        self._make_audit = audit
+        self._audit: Audit | None = None
         self._seals = seals
         self._monotonic = monotonic
         self._actor = actor
@@ -107,4 +108,5 @@ class Refusals:
         digest = (self._seals.get(sealed) or {}).get("digest")
         subject = Subject("path", sealed, Digest.parse(digest) if digest else None)
         before, after = {"asked": asked}, {"refused": refused}
+        self._audit = self._audit or self._make_audit()
         self._audit.note(action, subject, self._actor(), before=before, after=after)

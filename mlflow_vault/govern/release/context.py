@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mlflow_vault.decide.actors import same
 from mlflow_vault.decide.policy.evidence import Approval, Context, Evidence, Finding, Stay
-from mlflow_vault.decide.policy.rules.approvals import same
 from mlflow_vault.decide.transitions import ARCHIVED, STAGES
 from mlflow_vault.errors import CorruptionError, NotFoundError
 from mlflow_vault.format.statement import Kind

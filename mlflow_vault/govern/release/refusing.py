@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow_vault.errors import InvalidInputError, VaultError
 from mlflow_vault.format.log import Action
 from mlflow_vault.format.statement import Kind, Statement
-from mlflow_vault.govern.audit.audit import subject_of
+from mlflow_vault.govern.audit.subjects import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,9 @@ Names that differ in case or in how Unicode spells them are one person.  Pure: n
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from mlflow_vault.decide.actors import same
 from mlflow_vault.decide.policy.durations import moment, rough, spell
 from mlflow_vault.decide.policy.verdict import Result, State
 
@@ -55,15 +55,6 @@ def judge_approvals(case: Case) -> Iterator[Result]:
         "ignored": ignored,
     }
     yield _result(asked, seen, sorted(map(_name, counted.values())), sorted(refused.items()))
-
-
-def same(actor: str) -> str:
-    """Return what is equal for two spellings of one person.
-
-    >>> same("Ann@Acme.example ") == same("ann@acme.example")
-    True
-    """
-    return unicodedata.normalize("NFKC", actor).strip().casefold()
 
 
 def _result(

@@ -23,7 +23,7 @@ from mlflow_vault.errors import (
 from mlflow_vault.format.digest import Digest
 from mlflow_vault.format.log import Action
 from mlflow_vault.format.statement import Kind, Statement
-from mlflow_vault.govern.audit.audit import subject_of
+from mlflow_vault.govern.audit.subjects import subject_of
 from mlflow_vault.govern.references import full
 from mlflow_vault.govern.release.approving.voting import Given, asking, signed_here, vote
 from mlflow_vault.govern.release.asking import ask

@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mlflow_vault.decide.actors import same
 from mlflow_vault.decide.policy.evidence import Context
 from mlflow_vault.decide.policy.roles import Right
-from mlflow_vault.decide.policy.rules.approvals import objection, same
+from mlflow_vault.decide.policy.rules.approvals import objection
 from mlflow_vault.decide.policy.rules.case import Case
 from mlflow_vault.errors import DeniedError, InvalidInputError, NotFoundError, UntrustedError
 from mlflow_vault.format.log import Actor
