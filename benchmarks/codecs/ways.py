@@ -173,7 +173,7 @@ def _z4ai_ways() -> tuple[Way, Way]:
 
 DELTA: Final = "DELTA"
 PLANES: Final = "PLANES"
-FAST: Final = ", extra fast"
+COMPILED: Final = ", compiled"
 NUMPY: Final = ", numpy"
 
 
@@ -182,7 +182,7 @@ def against_base() -> list[Way]:
     press = {level: zstandard.ZstdCompressor(level=level) for level in (1, 3)}
     back = zstandard.ZstdDecompressor()
     return [
-        _ours(DELTA + FAST, compiled, delta=True),
+        _ours(DELTA + COMPILED, compiled, delta=True),
         _ours(DELTA + NUMPY, plain, delta=True),
         _xor_planes(press[1], back),
         _xor_zstd(press[3], back),
@@ -194,7 +194,7 @@ def alone() -> list[Way]:
     """Return the ways that know nothing but the chunk."""
     back = zstandard.ZstdDecompressor()
     return [
-        _ours(PLANES + FAST, compiled, delta=False),
+        _ours(PLANES + COMPILED, compiled, delta=False),
         _ours(PLANES + NUMPY, plain, delta=False),
         _zipnn_way(),
         _z4ai_ways()[0],

@@ -28,7 +28,7 @@ _HEADS: Final = {
     "memory": "Peak memory",
     "requests": "Requests",
 }
-_PACKAGES: Final = ("mlflow-vault", "numpy", "numba", "zstandard", "blake3", "pyfastcdc")
+_PACKAGES: Final = ("mlflow-vault", "numpy", "zstandard", "blake3", "pyfastcdc")
 _HOW: Final = f"""
 Written by `python benchmarks/growth`. Each figure is the median of the rounds; in each round all
 points of an axis are measured one after another, each step in a process of its own, on a copy of

@@ -1,4 +1,4 @@
-"""Time single codec calls: `python -m speed.one_call fast OLD NEW`, both safetensors.
+"""Time single codec calls: `python -m speed.one_call compiled OLD NEW`, both safetensors.
 
 Every chunk is hashed, encoded against its base and decoded, one after another, so that a busy
 machine slows all alike; times are the thread's own on its core.  Prints JSON: the speeds of

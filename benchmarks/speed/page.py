@@ -31,16 +31,15 @@ WORDS: Final = {
 METHOD: Final = """\
 - The vault and MLflow's own repositories: a fresh Python process for each operation.  `wall s` and
   the first `CPU s` are of `log_artifact` or `download_artifacts` alone, after everything was
-  imported but numba, which a vault loads when there is enough to do: that is part of them.
+  imported.
 - restic, borg and DVC are programs: all columns are of the whole program.  Beside each stands what
   it takes when started for nothing, which the verdicts subtract.
 - `peak MB` is the highest VmHWM of any repetition, imports included: Python with MLflow imported
   takes 175 MB before it does anything.
 - `of BLAKE3` is the speed beside reading the file and hashing it on one core, in the same
   repetitions.  What the verdicts say is per core is divided by the machine's cores.
-- `vault` is with the extra `fast`, `numpy` without its kernels; up to 512 MiB that are coded or
-  decoded, as in all of the small histories, both run with numpy.  On S3 the cache of chunks is
-  empty unless said; filling it is part of the time.
+- `vault` is with the compiled loops, `numpy` as it is where installing found no compiler.  On S3
+  the cache of chunks is empty unless said; filling it is part of the time.
 - The server shares the machine's cores with the subjects.
 - After each operation everything is put back as it was, and all that was written is synced before
   the next one.  Loaded files are compared with those logged.""".splitlines()

@@ -11,7 +11,7 @@ from peers import tool_version
 if TYPE_CHECKING:
     from speed.cases import Plan
 
-PACKAGES: Final = ("boto3", "obstore", "numba", "s3transfer")
+PACKAGES: Final = ("boto3", "obstore", "s3transfer")
 
 
 def settings(plan: Plan) -> list[str]:

@@ -32,7 +32,7 @@ BORG_SETTINGS: Final = ("--compression", "zstd,3")
 class Way:
     """Which inner loops the vault uses, and where its cache of chunks lies."""
 
-    kernels: str = "fast"
+    kernels: str = "compiled"
     cache: Path | None = None
 
 

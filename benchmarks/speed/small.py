@@ -47,7 +47,7 @@ def codec(histories: Mapping[str, History], repetitions: int) -> dict[str, dict[
     found: dict[str, dict[str, list[float]]] = {}
     for _ in range(repetitions):
         for name, history in histories.items():
-            for kernels in ("fast", "numpy"):
+            for kernels in ("compiled", "numpy"):
                 told = subprocess.run(
                     [sys.executable, "-m", "speed.one_call", kernels, *map(str, history.paths[:2])],
                     check=True,

@@ -114,7 +114,7 @@ def _loading(figures: Figures, history: str) -> Iterator[Verdict]:
         if ours and unit:
             shares[subject] = unit / ours / cores
     for subject, share in shares.items():
-        title = f"{history}, fast" if subject == COLD else f"{history}, numpy (not judged)"
+        title = f"{history}, compiled" if subject == COLD else f"{history}, numpy (not judged)"
         kept = share >= LOAD_PER_CORE if subject == COLD else None
         yield Verdict(promise, title, f"{share:.3f}x", kept)
     own = figures.wall("load", history, OWN, "1g")
@@ -168,7 +168,7 @@ def judge_small(notes: Mapping[str, Any]) -> list[Verdict]:
             Verdict("under 0.3 s", "mlflow-vault --help", f"{asked:.3f} s", asked < HELP),
         ]
     for name, figures in notes.get("calls", {}).items():
-        judged = name.endswith("fast")
+        judged = name.endswith("compiled")
         title = name if judged else f"{name} (not judged)"
         for figure, bound in (("encode", ENCODE), ("decode", DECODE)):
             share = median(figures[figure])

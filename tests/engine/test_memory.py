@@ -140,7 +140,7 @@ def digest(path: Path) -> str:
 def test_large_file(folder: Path) -> None:
     """Logging and loading a 4 GB file through MLflow peak under 760 and 700 MB.
 
-    MLflow and numba take half of that.  While a window is coded the next one is read and its bases
+    MLflow takes a third of that.  While a window is coded the next one is read and its bases
     are fetched; how far that is when the peak comes depends on what else the machine does.
 
     Of the 4 GB the first 256 MB are coded as deltas against an earlier version, the next 768 MB

@@ -183,7 +183,7 @@ def _sample(plain: Buffer, width: int) -> bytes:
 def _planes(plain: bytes, element: Element) -> Coded:
     values, tail = _numbers(plain, element)
     with scratch() as work:
-        planes = kernels(len(plain)).split(values, element, work)
+        planes = kernels().split(values, element, work)
         coded = PlaneWriter(work).write(planes, [len(values)], repeats=True)
         return Coded(Codec.PLANES, b"".join([bytes((element.tag,)), *coded, tail]))
 
@@ -192,7 +192,7 @@ def _decode_planes(reader: Reader, size: int, work: Scratch) -> tuple[Buffer, in
     element = _element(reader)
     count, tail = divmod(size, element.width)
     planes = read_planes(reader, [count], element.width, work)
-    return kernels(size).join(planes, element, work).data, tail
+    return kernels().join(planes, element, work).data, tail
 
 
 def _delta(plain: Buffer, base: Buffer, element: Element, base_element: Element) -> Coded:
@@ -201,7 +201,7 @@ def _delta(plain: Buffer, base: Buffer, element: Element, base_element: Element)
     head, ends = bytes((element.tag, base_element.tag)), _ends(values, parent, element)
     head += b"\0" if ends is None else b"\1" + np.array(ends, "<u2").tobytes()
     with scratch() as work:
-        grouping = kernels(len(plain)).group(parent, element, ends, work)
+        grouping = kernels().group(parent, element, ends, work)
         steps = grouping.subtract(values)
         coded = PlaneWriter(work).write(steps, grouping.sizes, repeats=ends is None)
         return Coded(Codec.DELTA, b"".join([head, *coded, tail]))
@@ -218,7 +218,7 @@ def _decode_delta(reader: Reader, size: int, base: Buffer, work: Scratch) -> tup
         ends = reader.number(2), reader.number(2)
         if grouped != 1 or not ends[0] <= ends[1] < 1 << element.exponent_bits:
             raise damaged("a grouping that cannot be")
-    grouping = kernels(size).group(parent, element, ends, work)
+    grouping = kernels().group(parent, element, ends, work)
     values = grouping.add(read_planes(reader, grouping.sizes, element.width, work))
     return values.data, tail
 

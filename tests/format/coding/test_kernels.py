@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from mlflow_vault.format.coding.kernels import choice, compiled, plain
+from mlflow_vault.format.coding.kernels import _numbers, _planes, choice, compiled, plain
 from mlflow_vault.format.coding.scratch import Scratch, scratch
 from mlflow_vault.format.elements import Element
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 
@@ -160,26 +164,119 @@ def test_nothing_to_tally() -> None:
 
 
 def test_choice() -> None:
-    """Where numba is installed the compiled loops are taken; a caller may take others."""
-    assert choice._fastest() is compiled
+    """The compiled loops are taken where there are any; a caller may take others."""
+    assert choice.fastest() is compiled
     with choice.using(plain):
         assert choice.kernels() is plain
     with choice.using(compiled):
         assert choice.kernels() is compiled
 
 
-def test_choice_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that codes little never loads numba; one that codes much does, once."""
-    monkeypatch.setattr(choice, "_chosen", [])
-    monkeypatch.setattr(choice, "_done", [0])
-    monkeypatch.setattr(choice, "_loading", [])
+def test_no_compiler() -> None:
+    """Where nothing was compiled, numpy's are taken, and the rest goes on."""
+    program = (
+        "import sys; sys.modules['mlflow_vault.format.coding.kernels._numbers'] = None\n"
+        "from mlflow_vault.format.coding.kernels import choice\n"
+        "print(choice.kernels().__name__)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == plain.__name__
 
-    assert choice.kernels(choice.WORTH - 1) is plain
-    assert choice.kernels() is plain
-    assert choice.kernels(1) is compiled
-    assert choice.kernels() is compiled
-    monkeypatch.setattr(choice, "_chosen", [])  # another thread is at it
-    assert choice.kernels(1) is plain
+
+NUMBERS = np.arange(12, dtype="<u4")
+OCTETS = np.zeros(48, np.uint8)
+PLACES = np.zeros((2, 4), np.uint32)
+F32 = (23, 8)
+
+
+@pytest.mark.parametrize(
+    ("loop", "given"),
+    [
+        (_numbers.split, (NUMBERS, OCTETS[1:], 4, False)),
+        (_numbers.split, (NUMBERS, OCTETS, 3, False)),
+        (_numbers.split, (OCTETS[:47], OCTETS[:47], 2, False)),
+        (_numbers.join, (OCTETS, NUMBERS[1:].copy(), 4, True)),
+        (_numbers.subtract, (NUMBERS, NUMBERS[1:], OCTETS, 4, True)),
+        (_numbers.subtract, (NUMBERS, NUMBERS, OCTETS[4:], 4, True)),
+        (_numbers.add, (OCTETS, NUMBERS[1:], NUMBERS.copy(), 4, True)),
+        (_numbers.add, (OCTETS, NUMBERS, NUMBERS[1:].copy(), 0, True)),
+        (_numbers.place, (NUMBERS, PLACES, 4, F32, (3, 5))),
+        (_numbers.place, (NUMBERS, PLACES, 4, F32, (5, 3))),
+        (_numbers.place, (NUMBERS, PLACES, 4, F32, (-1, 0))),
+        (_numbers.place, (NUMBERS, PLACES, 4, F32, (255, 256))),
+        (_numbers.place, (NUMBERS, PLACES, 4, (23, 16), (3, 4))),
+        (_numbers.place, (NUMBERS, PLACES, 4, (28, 8), (3, 4))),
+        (_numbers.place, (NUMBERS, PLACES, 4, (-1, 8), (3, 4))),
+        (_numbers.place, (NUMBERS, PLACES.view(np.uint8).ravel()[:31], 4, F32, (3, 4))),
+        (
+            _numbers.subtract_grouped,
+            (NUMBERS, NUMBERS[1:], PLACES, NUMBERS.copy(), OCTETS, 4, F32, (3, 4)),
+        ),
+        (
+            _numbers.subtract_grouped,
+            (NUMBERS, NUMBERS, PLACES, NUMBERS[1:].copy(), OCTETS, 4, F32, (3, 4)),
+        ),
+        (
+            _numbers.add_grouped,
+            (OCTETS, NUMBERS, PLACES[1:], NUMBERS.copy(), NUMBERS.copy(), 4, F32, (3, 4)),
+        ),
+        (
+            _numbers.add_grouped,
+            (OCTETS, NUMBERS, PLACES, NUMBERS.copy(), NUMBERS[1:].copy(), 4, F32, (3, 4)),
+        ),
+        (_planes.pack, (OCTETS, np.empty(11, np.uint8), OCTETS.copy(), 2)),
+        (_planes.pack, (OCTETS, np.empty(12, np.uint8), OCTETS[1:].copy(), 2)),
+        (_planes.pack, (OCTETS, np.empty(18, np.uint8), OCTETS.copy(), 3)),
+        (_planes.caps, (OCTETS, 1, 7)),
+        (_planes.caps, (OCTETS[:0], 1, -1)),
+        (_planes.caps, (OCTETS, 8, 48)),
+        (_planes.unpack, (OCTETS, OCTETS, OCTETS.copy(), 1)),
+        (_planes.unpack, (np.full(6, 255, np.uint8), OCTETS[1:], OCTETS.copy(), 1)),
+        (_planes.unpack, (np.full(6, 254, np.uint8), OCTETS, OCTETS.copy(), 1)),
+        (_planes.tally, (OCTETS, 4, np.array([13]), 9, np.zeros((4, 256), np.int64), OCTETS[:4])),
+        (_planes.tally, (OCTETS, 4, np.array([0]), 9, np.zeros((4, 256), np.int64), OCTETS[:4])),
+        (_planes.tally, (OCTETS, 4, np.array([9]), 0, np.zeros((4, 256), np.int64), OCTETS[:4])),
+        (_planes.tally, (OCTETS, 4, np.array([9]), 9, np.zeros((3, 256), np.int64), OCTETS[:4])),
+        (_planes.tally, (OCTETS, 5, np.array([9]), 9, np.zeros((5, 256), np.int64), OCTETS[:5])),
+    ],
+)
+def test_sizes_that_do_not_fit(loop: Callable[..., object], given: tuple[object, ...]) -> None:
+    """The compiled loops look at what they are given before they touch memory."""
+    with pytest.raises(ValueError, match=r"bands|numbers|planes|packed|room"):
+        loop(*given)
+
+
+@given(data=st.data(), element=st.sampled_from(list(Element)), shift=st.integers(0, 7))
+def test_numbers_anywhere(data: st.DataObject, element: Element, shift: int) -> None:
+    """Numbers begin at any byte: chunks are cut out of files."""
+    octets = np.frombuffer(bytes(shift) + data.draw(st.binary(max_size=400)), np.uint8)[shift:]
+    values = octets[: len(octets) // element.width * element.width].view(f"<u{element.width}")
+    planes = compiled.split(values, element, Scratch())
+    steps = compiled.group(values, element, None, Scratch()).subtract(values[::-1].copy())
+
+    assert np.array_equal(planes, plain.split(values.copy(), element, Scratch()))
+    expected = plain.group(values.copy(), element, None, Scratch()).subtract(values[::-1].copy())
+    assert np.array_equal(steps, expected)
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+def test_long_planes(data: st.DataObject) -> None:
+    """More bytes than are worked on at once, and as are done while others run."""
+    count = data.draw(st.integers(4000, 9000))
+    draw = np.random.default_rng(data.draw(st.integers(0, 99)))
+    octets = draw.geometric(data.draw(st.floats(0.05, 0.9)), count).astype(np.uint8)
+    for width in (1, 2, 4):
+        packed, beyond = plain.pack(octets, width, Scratch())
+        found = compiled.pack(octets, width, Scratch())
+        assert np.array_equal(found[0], packed)
+        assert np.array_equal(found[1], beyond)
+        assert compiled.caps(packed, width, count) == len(beyond)
+        restored = np.empty(count, np.uint8)
+        compiled.unpack(packed, width, beyond, restored)
+        assert np.array_equal(restored, octets)
 
 
 def test_scratch() -> None:

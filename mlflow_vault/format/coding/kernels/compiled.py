@@ -1,4 +1,7 @@
-"""The inner loops, compiled by numba: one pass over the bytes each, outside Python's lock."""
+"""The inner loops in C: a few passes over the bytes, outside Python's lock.
+
+The sources lie in ``source``; installing compiles them where there is a compiler.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from mlflow_vault.format.coding.kernels import arithmetic, packs, sorts
+from mlflow_vault.format.coding.kernels import _numbers, _planes
 from mlflow_vault.format.coding.kernels.protocol import Tally
 
 if TYPE_CHECKING:
@@ -21,8 +24,7 @@ if TYPE_CHECKING:
     from mlflow_vault.format.coding.scratch import Scratch
     from mlflow_vault.format.elements import Element
 
-_KEYS: Final = 256  # fit in a byte
-_NONE: Final = np.zeros(1, np.uint8)
+_STREAMS: Final = 4  # as in numbers.c: parts of a chunk that are sorted side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +42,14 @@ class _Chunk:
 
     def subtract(self, values: Numbers) -> Planes:
         """See `Grouping.subtract`."""
-        return _split(self.steps(values), self.work, rotated=False)
+        planes, floats = _planes_for(values, self.work), self.element.exponent_bits > 0
+        _numbers.subtract(values, self.base, planes, len(planes), floats)
+        return planes
 
     def add(self, planes: Planes) -> Numbers:
         """See `Grouping.add`."""
-        return self.sum(_join(planes, self.work, rotated=False))
-
-    def steps(self, values: Numbers) -> Numbers:
-        """Return the steps from the base to *values*."""
-        steps = self.work.array("steps", len(values), values.dtype)
-        loop = arithmetic.subtracting(self.element.width, signed=self.element.exponent_bits > 0)
-        loop(values, self.base, steps)
-        return steps
-
-    def sum(self, steps: Numbers) -> Numbers:
-        """Undo `steps`."""
-        # In place adding would be five times slower: the compiler could not tell that it may
-        # take many numbers at once.
         values = self.work.array("values", len(self.base), self.base.dtype)
-        loop = arithmetic.adding(self.element.width, signed=self.element.exponent_bits > 0)
-        loop(steps, self.base, values)
+        _numbers.add(planes, self.base, values, len(planes), self.element.exponent_bits > 0)
         return values
 
 
@@ -69,37 +59,40 @@ class _Grouping:
 
     Attributes:
         chunk: In its own order.
-        keys: The clamped exponent of each element of the base, less the lowest.
-        places: Where the first element of each key (row) of each stream (column) goes.
+        bits: Of an element's mantissa and exponent.
+        ends: The exponents to which the base's are clamped.
+        places: Where the first element of each exponent (row) of each stream (column) goes.
     """
 
     chunk: _Chunk
-    keys: npt.NDArray[np.unsignedinteger[Any]]
+    bits: tuple[int, int]
+    ends: Ends
     places: npt.NDArray[np.uint32]
 
     @property
     def sizes(self) -> list[int]:
         """See `Grouping.sizes`."""
-        starts = [*self.places[:, 0].tolist(), len(self.keys)]
+        starts = [*self.places[:, 0].tolist(), len(self.chunk.base)]
         return [stop - start for start, stop in pairwise(starts)]
 
     def subtract(self, values: Numbers) -> Planes:
         """See `Grouping.subtract`."""
-        steps, work = self.chunk.steps(values), self.chunk.work
-        ordered = work.array("joined", len(values), values.dtype)
-        sort = sorts.sorting(steps.itemsize, self.keys.itemsize)
-        sort(steps, self.keys, self.places.flatten(), ordered)
-        return _split(ordered, work, rotated=False)
+        planes = _planes_for(values, self.chunk.work)
+        self._run(_numbers.subtract_grouped, values, planes)
+        return planes
 
     def add(self, planes: Planes) -> Numbers:
         """See `Grouping.add`."""
-        work, kind = self.chunk.work, self.chunk.base.dtype
-        large = planes[1:].max(initial=0)
-        ordered = _join(planes, work, rotated=False) if large else planes[0]
-        steps = work.array("steps", len(self.keys), kind)
-        unsort = sorts.unsorting(ordered.itemsize, kind.itemsize, self.keys.itemsize)
-        unsort(ordered, self.keys, self.places.flatten(), steps)
-        return self.chunk.sum(steps)
+        base = self.chunk.base
+        values = self.chunk.work.array("values", len(base), base.dtype)
+        self._run(_numbers.add_grouped, planes, values)
+        return values
+
+    def _run(self, loop: Any, origin: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+        base, work = self.chunk.base, self.chunk.work
+        room = work.array("joined", len(base), base.dtype)
+        places = self.places.copy()  # they are moved on
+        loop(origin, base, places, room, target, base.itemsize, self.bits, self.ends)
 
 
 def group(base: Numbers, element: Element, ends: Ends | None, work: Scratch) -> _Chunk | _Grouping:
@@ -107,59 +100,52 @@ def group(base: Numbers, element: Element, ends: Ends | None, work: Scratch) -> 
     chunk = _Chunk(base, element, work)
     if ends is None:
         return chunk
-    low, high = ends
-    keys = work.array("keys", len(base), np.uint8 if high - low < _KEYS else np.uint16)
-    where = element.width, element.mantissa_bits, element.exponent_bits
-    sorts.keying(*where, keys.itemsize)(base, low, high, keys)
-    places = np.zeros((high + 1 - low, sorts.STREAMS), np.uint32)
-    sorts.counting(keys.itemsize)(keys, places)
-    return _Grouping(chunk, keys, places)
+    bits = element.mantissa_bits, element.exponent_bits
+    places = np.empty((ends[1] + 1 - ends[0], _STREAMS), np.uint32)
+    _numbers.place(base, places, element.width, bits, ends)
+    return _Grouping(chunk, bits, ends, places)
 
 
 def split(values: Numbers, element: Element, work: Scratch) -> Planes:
     """See `Kernels.split`."""
-    return _split(values, work, rotated=element.exponent_bits > 0)
+    planes = _planes_for(values, work)
+    _numbers.split(values, planes, element.width, element.exponent_bits > 0)
+    return planes
 
 
 def join(planes: Planes, element: Element, work: Scratch) -> Numbers:
     """See `Kernels.join`."""
-    return _join(planes, work, rotated=element.exponent_bits > 0)
-
-
-def _split(values: Numbers, work: Scratch, *, rotated: bool) -> Planes:
-    planes = work.array("planes", values.nbytes, np.uint8).reshape(values.dtype.itemsize, -1)
-    arithmetic.splitting(len(planes), rotated=rotated)(values, planes)
-    return planes
-
-
-def _join(planes: Planes, work: Scratch, *, rotated: bool) -> Numbers:
-    values = work.array("joined", planes.shape[1], f"<u{len(planes)}")
-    arithmetic.joining(len(planes), rotated=rotated)(planes, values)
+    values = work.array("joined", planes.shape[1], f"<u{element.width}")
+    _numbers.join(planes, values, element.width, element.exponent_bits > 0)
     return values
+
+
+def _planes_for(values: Numbers, work: Scratch) -> Planes:
+    return work.array("planes", values.nbytes, np.uint8).reshape(values.itemsize, -1)
 
 
 def tally(planes: Planes, counts: Sequence[int], sample: int) -> Tally:
     """See `Kernels.tally`."""
-    ends = np.cumsum([0, *filter(None, counts)])
-    rows = (len(ends) - 1) * len(planes)
-    found = Tally(np.zeros((rows, 256), np.int64), np.zeros(rows, np.bool_))
-    packs.tallying()(planes, ends, sample, *found)
+    sizes = np.array([count for count in counts if count], np.int64)
+    rows = len(sizes) * len(planes)
+    found = Tally(np.zeros((rows, 256), np.int64), np.empty(rows, np.bool_))
+    _planes.tally(planes, len(planes), sizes, sample, *found)
     return found
 
 
 def pack(plane: Bytes, bits: int, work: Scratch) -> tuple[Bytes, Bytes]:
     """See `Kernels.pack`."""
     packed = np.empty(-(-len(plane) * bits // 8), np.uint8)
-    beyond = work.array("beyond", len(plane) + 1, np.uint8)
-    count = packs.packing(bits)(plane, packed, beyond)
+    beyond = work.array("beyond", len(plane), np.uint8)
+    count = _planes.pack(plane, packed, beyond, bits)
     return packed, beyond[:count].copy()
 
 
 def caps(packed: Bytes, bits: int, count: int) -> int:
     """See `Kernels.caps`."""
-    return int(packs.counting_caps(bits)(packed, count))
+    return _planes.caps(packed, bits, count)
 
 
 def unpack(packed: Bytes, bits: int, beyond: Bytes, plane: Bytes) -> None:
     """See `Kernels.unpack`."""
-    packs.unpacking(bits)(packed, beyond if len(beyond) else _NONE, plane)
+    _planes.unpack(packed, beyond, plane, bits)
