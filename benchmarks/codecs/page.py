@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import matplotlib as mpl
-from ways import DELTA, COMPILED, NUMPY, PLANES, against_base, alone
+from ways import COMPILED, DELTA, NUMPY, PLANES, against_base, alone
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "codecs"  # the same figures make the same file
