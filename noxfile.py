@@ -30,6 +30,13 @@ from pathlib import Path
 from mlflow_vault.format.coding.kernels import _numbers, _planes
 assert all(b"__asan_report_store" in Path(one.__file__).read_bytes() for one in (_numbers, _planes))
 """
+BUILT = """
+from pathlib import Path
+from zipfile import ZipFile
+newest = max(Path("dist").glob("*.whl"), key=lambda wheel: wheel.stat().st_mtime)
+modules = {Path(name).name.split(".")[0] for name in ZipFile(newest).namelist()}
+assert {"_numbers", "_planes"} <= modules, f"{newest} has no compiled loops"
+"""
 
 
 def _groups(session: nox.Session, *groups: str) -> None:
@@ -162,3 +169,4 @@ def build(session: nox.Session) -> None:
     session.install("build", "twine")
     session.run("python", "-m", "build")
     session.run("twine", "check", "--strict", "dist/*", external=False)
+    session.run("python", "-c", BUILT)

@@ -20,7 +20,7 @@ from doors.coding import spell
 from doors.files import BREAK, RUN, expand
 
 from mlflow_vault.format import layout
-from mlflow_vault.format.coding.codec import encode_delta, encode_whole
+from mlflow_vault.format.coding.codec import Codec, encode_delta, encode_whole
 from mlflow_vault.format.elements import Element
 from mlflow_vault.format.entry_tiles import join
 from mlflow_vault.format.log import Actor, LogEntry, Subject
@@ -191,6 +191,8 @@ def _payloads() -> Iterator[bytes]:
     cast = encode_delta(bytes(400), bytes(800), Element.BF16, Element.F32)
     if cast is not None:
         yield spell(cast.codec, cast.payload, 400, bytes(800))
+    whole_numbers = bytes([Element.U8.tag, Element.U8.tag])  # which have no exponent
+    yield spell(Codec.DELTA, whole_numbers + bytes([1, 0, 0, 0, 0, 1, 0]), 32, bytes(32))
 
 
 def _keys() -> Iterator[bytes]:

@@ -216,7 +216,8 @@ def _decode_delta(reader: Reader, size: int, base: Buffer, work: Scratch) -> tup
     ends = None
     if grouped := reader.number(1):
         ends = reader.number(2), reader.number(2)
-        if grouped != 1 or not ends[0] <= ends[1] < 1 << element.exponent_bits:
+        sound = grouped == 1 and element.exponent_bits
+        if not sound or not ends[0] <= ends[1] < 1 << element.exponent_bits:
             raise damaged("a grouping that cannot be")
     grouping = kernels().group(parent, element, ends, work)
     values = grouping.add(read_planes(reader, grouping.sizes, element.width, work))

@@ -305,6 +305,20 @@ def test_anything(codec: int, payload: bytes, size: int, base: bytes | None) -> 
     decodes_or_refuses(codec, payload, size, base)
 
 
+@pytest.mark.parametrize("element", list(Element))
+def test_grouping(element: Element) -> None:
+    """Only floats have an exponent to be grouped by, and only as many as its bits can say."""
+    constant = bytes([1, 0]) * element.width
+    for highest, sound in ((0, True), (1 << element.exponent_bits, False)):
+        grouped = bytes([element.tag, element.tag, 1, 0, 0]) + highest.to_bytes(2, "little")
+        payload, base = grouped + constant, bytes(4 * element.width)
+        if sound and element.exponent_bits:
+            assert decode(Codec.DELTA, payload, size=len(base), base=base) == base
+        else:
+            with pytest.raises(CorruptionError, match="grouping"):
+                decode(Codec.DELTA, payload, size=len(base), base=base)
+
+
 def test_bomb() -> None:
     """A small frame that grows beyond the chunk is refused before it takes the memory."""
     bomb = zstandard.ZstdCompressor(level=3).compress(bytes(256 * LARGEST_CHUNK))

@@ -179,16 +179,33 @@ def test_no_compiler() -> None:
         "from mlflow_vault.format.coding.kernels import choice\n"
         "print(choice.kernels().__name__)"
     )
+    assert _printed(program) == plain.__name__
+
+
+def test_other_revision() -> None:
+    """Loops that were compiled from other sources than these are not taken."""
+    program = (
+        "from mlflow_vault.format.coding.kernels import _planes\n"
+        "_planes.REVISION += 1\n"
+        "from mlflow_vault.format.coding.kernels import choice\n"
+        "print(choice.kernels().__name__)"
+    )
+    assert _printed(program) == plain.__name__
+
+
+def _printed(program: str) -> str:
     found = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == plain.__name__
+    return found.stdout.strip()
 
 
 NUMBERS = np.arange(12, dtype="<u4")
 OCTETS = np.zeros(48, np.uint8)
 PLACES = np.zeros((2, 4), np.uint32)
 F32 = (23, 8)
+COUNTED = np.zeros((9, 256), np.int64)
+ODD = np.zeros(8200, np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +225,7 @@ F32 = (23, 8)
         (_numbers.place, (NUMBERS, PLACES, 4, F32, (255, 256))),
         (_numbers.place, (NUMBERS, PLACES, 4, (23, 16), (3, 4))),
         (_numbers.place, (NUMBERS, PLACES, 4, (28, 8), (3, 4))),
+        (_numbers.place, (NUMBERS, PLACES, 4, (2**31 - 1, 1), (0, 1))),
         (_numbers.place, (NUMBERS, PLACES, 4, (-1, 8), (3, 4))),
         (_numbers.place, (NUMBERS, PLACES.view(np.uint8).ravel()[:31], 4, F32, (3, 4))),
         (
@@ -239,6 +257,10 @@ F32 = (23, 8)
         (_planes.tally, (OCTETS, 4, np.array([0]), 9, np.zeros((4, 256), np.int64), OCTETS[:4])),
         (_planes.tally, (OCTETS, 4, np.array([9]), 0, np.zeros((4, 256), np.int64), OCTETS[:4])),
         (_planes.tally, (OCTETS, 4, np.array([9]), 9, np.zeros((3, 256), np.int64), OCTETS[:4])),
+        (_planes.tally, (OCTETS[:45], 9, np.array([5]), 9, COUNTED, OCTETS[:9])),
+        (_planes.tally, (OCTETS, 4, np.array([9]), 9, ODD[1:8193], OCTETS[:4])),
+        (_planes.tally, (OCTETS, 4, ODD[1:9], 9, COUNTED[:4], OCTETS[:4])),
+        (_planes.tally, (OCTETS, 4, ODD[:9], 9, COUNTED[:4], OCTETS[:4])),
         (_planes.tally, (OCTETS, 5, np.array([9]), 9, np.zeros((5, 256), np.int64), OCTETS[:5])),
     ],
 )
@@ -246,6 +268,24 @@ def test_sizes_that_do_not_fit(loop: Callable[..., object], given: tuple[object,
     """The compiled loops look at what they are given before they touch memory."""
     with pytest.raises(ValueError, match=r"bands|numbers|planes|packed|room"):
         loop(*given)
+
+
+@given(
+    element=st.sampled_from([Element.F16, Element.BF16, Element.F32, Element.F64]),
+    count=st.integers(0, 40),
+    wrong=npst.arrays(np.uint32, (3, 4)),
+)
+def test_other_base(element: Element, count: int, wrong: npt.NDArray[np.uint32]) -> None:
+    """Places that belong to other numbers, as where a base was changed, lead to no other memory."""
+    width, octets = element.width, count * element.width
+    bits, ends = (element.mantissa_bits, element.exponent_bits), (3, 5)
+    base = np.arange(octets, dtype=np.uint8)
+    for loop in (_numbers.subtract_grouped, _numbers.add_grouped):
+        around = np.full((2, octets + 128), 7, np.uint8)
+        room, target = (one[64 : 64 + octets] for one in around)
+        loop(base, base, wrong.copy(), room, target, width, bits, ends)
+        assert np.all(around[:, :64] == 7)
+        assert np.all(around[:, 64 + octets :] == 7)
 
 
 @given(data=st.data(), element=st.sampled_from(list(Element)), shift=st.integers(0, 7))

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 _Array: TypeAlias = NDArray[Any]
+REVISION: int
 
 def split(values: _Array, planes: _Array, width: int, rotated: bool, /) -> None: ...
 def join(planes: _Array, values: _Array, width: int, rotated: bool, /) -> None: ...

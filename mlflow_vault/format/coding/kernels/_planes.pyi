@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 _Array: TypeAlias = NDArray[Any]
+REVISION: int
 
 def pack(plane: _Array, packed: _Array, beyond: _Array, bits: int, /) -> int: ...
 def caps(packed: _Array, bits: int, count: int, /) -> int: ...

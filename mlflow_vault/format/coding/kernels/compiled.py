@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mlflow_vault.format.coding.scratch import Scratch
     from mlflow_vault.format.elements import Element
 
+_REVISION: Final = 1  # as in loops.h
+if {getattr(module, "REVISION", 0) for module in (_numbers, _planes)} != {_REVISION}:
+    raise ImportError("the compiled loops are of another release: install this one again")
+
 _STREAMS: Final = 4  # as in numbers.c: parts of a chunk that are sorted side by side
 
 

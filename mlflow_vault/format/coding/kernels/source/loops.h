@@ -49,6 +49,20 @@
             PyEval_RestoreThread(state);                                                           \
     } while (0)
 
+#define REVISION 1 /* of what the functions mean; compiled.py goes by the same or not at all */
+
+static int revise(PyObject *module) {
+    return PyModule_AddIntConstant(module, "REVISION", REVISION);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)revise},
+#if defined(Py_GIL_DISABLED)
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
 static INLINE size_t least(size_t one, size_t other) { return one < other ? one : other; }
 
 static INLINE PyObject *wrong(const char *what) {

@@ -4,9 +4,8 @@
 
 #define BLOCK 512 /* numbers worked on at once */
 #define STREAMS                                                                                    \
-    4          /* parts of a chunk that are sorted side by side, as each waits for its stores      \
-                */
-#define FEW 24 /* bands whose numbers are counted sooner by comparing with each */
+    4 /* parts of a chunk that are sorted side by side, as each waits for its stores               \
+       */
 
 /* Numbers in bands by the exponent of their base, clamped. */
 typedef struct {
@@ -109,7 +108,7 @@ static PyObject *add(PyObject *self, PyObject *arguments) { return three(argumen
 /* Read the bands from (mantissa bits, exponent bits, low, high); return whether they can be. */
 static int are_bands(const int bits[2], const int ends[2], int width, Bands *bands) {
     if (!is_width(width) || bits[0] < 0 || bits[1] < 1 || bits[1] > 15 ||
-        bits[0] + bits[1] >= 8 * width || ends[0] < 0 || ends[0] > ends[1] ||
+        bits[0] >= 8 * width - bits[1] || ends[0] < 0 || ends[0] > ends[1] ||
         ends[1] >= 1 << bits[1])
         return 0;
     bands->mantissa = (unsigned)bits[0];
@@ -196,7 +195,7 @@ static PyMethodDef loops[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_numbers", "Loops over numbers.", 0, loops, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_numbers", "Loops over numbers.", 0, loops, slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__numbers(void) { return PyModuleDef_Init(&definition); }

@@ -113,19 +113,9 @@ FAST static void OF(place)(const NUMBER *base, size_t count, const Bands *bands,
         for (size_t stream = 0; stream < STREAMS; stream++)
             for (size_t index = 0; index < many; index++)
                 keys[stream][index] = OF(key)(base[stream * part + start + index], bands);
-        if (rows > FEW) {
-            for (size_t index = 0; index < many; index++)
-                for (size_t stream = 0; stream < STREAMS; stream++)
-                    places[(size_t)keys[stream][index] * STREAMS + stream]++;
-            continue;
-        }
-        for (uint16_t row = 0; row < rows; row++)
-            for (size_t stream = 0; stream < STREAMS; stream++) {
-                uint16_t found = 0;
-                for (size_t index = 0; index < many; index++)
-                    found = (uint16_t)(found + (keys[stream][index] == row));
-                places[row * STREAMS + stream] += found;
-            }
+        for (size_t index = 0; index < many; index++)
+            for (size_t stream = 0; stream < STREAMS; stream++)
+                places[(size_t)keys[stream][index] * STREAMS + stream]++;
     }
     for (size_t index = STREAMS * part; index < count; index++)
         places[(size_t)OF(key)(base[index], bands) * STREAMS + STREAMS - 1]++;
@@ -135,6 +125,12 @@ FAST static void OF(place)(const NUMBER *base, size_t count, const Bands *bands,
         places[index] = at;
         at += many;
     }
+}
+
+/* The next of *places* for a number of such a key; never behind the last of *count*, which it would
+ * be if the base were other bytes than those that the places are of. */
+static INLINE size_t OF(next)(uint32_t *places, size_t key, size_t stream, size_t count) {
+    return least(places[key * STREAMS + stream]++, count - 1);
 }
 
 /* The steps in the order of their bands, as planes.  Spoils *places*; *room* is for all steps. */
@@ -156,11 +152,10 @@ FAST static void OF(subtract_grouped)(const NUMBER *values, const NUMBER *base, 
         }
         for (size_t index = 0; index < many; index++)
             for (size_t stream = 0; stream < STREAMS; stream++)
-                room[places[(size_t)keys[stream][index] * STREAMS + stream]++] =
-                    steps[stream][index];
+                room[OF(next)(places, keys[stream][index], stream, count)] = steps[stream][index];
     }
     for (size_t index = STREAMS * part; index < count; index++)
-        room[places[(size_t)OF(key)(base[index], bands) * STREAMS + STREAMS - 1]++] =
+        room[OF(next)(places, OF(key)(base[index], bands), STREAMS - 1, count)] =
             OF(step)(values[index], base[index], 1);
     OF(cut)(room, count, planes, count);
 }
@@ -180,7 +175,7 @@ static INLINE void OF(gather)(const void *ordered, int small, const NUMBER *base
                 keys[stream][index] = OF(key)(base[stream * part + start + index], bands);
         for (size_t index = 0; index < many; index++)
             for (size_t stream = 0; stream < STREAMS; stream++) {
-                uint32_t at = places[(size_t)keys[stream][index] * STREAMS + stream]++;
+                size_t at = OF(next)(places, keys[stream][index], stream, count);
                 steps[stream][index] = small ? octets[at] : numbers[at];
             }
         for (size_t stream = 0; stream < STREAMS; stream++) {
@@ -191,7 +186,7 @@ static INLINE void OF(gather)(const void *ordered, int small, const NUMBER *base
         }
     }
     for (size_t index = STREAMS * part; index < count; index++) {
-        uint32_t at = places[(size_t)OF(key)(base[index], bands) * STREAMS + STREAMS - 1]++;
+        size_t at = OF(next)(places, OF(key)(base[index], bands), STREAMS - 1, count);
         values[index] = OF(moved)(small ? octets[at] : numbers[at], base[index], 1);
     }
 }

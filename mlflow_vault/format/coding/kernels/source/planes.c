@@ -178,8 +178,10 @@ static PyObject *tally(PyObject *self, PyObject *arguments) {
         return NULL;
     Py_ssize_t bands = counts.len / (Py_ssize_t)sizeof(int64_t);
     const int64_t *sizes = counts.buf;
-    int fits = width > 0 && sample > 0 && planes.len % width == 0 &&
-               constant.len == bands * width &&
+    int fits = width > 0 && width <= 8 && sample > 0 && planes.len % width == 0 &&
+               (uintptr_t)counts.buf % sizeof(int64_t) == 0 &&
+               (uintptr_t)counted.buf % sizeof(int64_t) == 0 &&
+               counts.len % (Py_ssize_t)sizeof(int64_t) == 0 && constant.len == bands * width &&
                counted.len == bands * width * 256 * (Py_ssize_t)sizeof(int64_t);
     int64_t all = planes.len / (width > 0 ? width : 1);
     for (Py_ssize_t band = 0; fits && band < bands; band++) {
@@ -207,7 +209,7 @@ static PyMethodDef loops[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_planes", "Loops over byte planes.", 0, loops, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_planes", "Loops over byte planes.", 0, loops, slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__planes(void) { return PyModuleDef_Init(&definition); }
