@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.errors import StorageError, VaultError
@@ -217,6 +218,28 @@ def remove_quietly(paths: Iterable[str]) -> None:
     for path in paths:
         with suppress(OSError):
             os.unlink(path)
+
+
+def sweep(folder: str, before: float) -> int:
+    """Remove from *folder* what killed processes left there; return how many files went.
+
+    A put that is still writing one of them fails and may be tried again: be generous.
+
+    Args:
+        folder: Where temporaries lie.
+        before: Seconds since 1970; what was written later stays.
+
+    Raises:
+        OSError: The disk failed, or a file is another user's.
+    """
+    swept = 0
+    with suppress(FileNotFoundError):
+        for path in Path(folder).iterdir():
+            with suppress(FileNotFoundError):  # it became an object, or went before us
+                if path.lstat().st_mtime < before:
+                    path.unlink()
+                    swept += 1
+    return swept
 
 
 def _write_all(file: int, body: bytes | bytearray | memoryview) -> None:

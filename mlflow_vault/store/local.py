@@ -5,7 +5,7 @@
 
 An object is written to ``tmp/``, synced, and then given its name in one step: `os.replace` for
 a put, `os.link` for a create, which fails if the name is taken and so has one winner.  Whoever
-dies leaves at most a temporary, which `LocalStore.sweep_temporaries` removes.
+dies leaves at most a temporary; each process that writes removes those that are a day old, once.
 
 Nothing is cached and no file stays open, so a store survives a fork and may be shared by
 threads, and any number of processes may use one folder.  Only plain files are objects: a
@@ -23,7 +23,6 @@ import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +37,7 @@ from mlflow_vault.store.durability import (
     prune,
     remove_quietly,
     storage_error,
+    sweep,
     sync_folders,
     write_new,
 )
@@ -46,7 +46,7 @@ from mlflow_vault.store.walking import TEMPORARIES, stat_file, walk, walk_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
+    from pathlib import Path
 
     from mlflow_vault.store.protocol import Folder, Stat
 
@@ -62,6 +62,7 @@ _FEW: Final = 8  # files that are worth the look
 _QUICK: Final = 0.0005  # seconds for a file
 _BATCH_ITEMS: Final = 512  # more gain nothing
 _BATCH_BYTES: Final = 64 * MIB  # what put_many holds of its items at a time
+_LEFT_BEHIND: Final = 86_400.0  # seconds after which nobody still writes a temporary
 
 
 class LocalStore:
@@ -77,6 +78,7 @@ class LocalStore:
         self._uri = str(address)
         self._root = address.path
         self._temporaries = f"{self._root}/{TEMPORARIES}"
+        self._swept = False
 
     def __repr__(self) -> str:
         return f"LocalStore({self._root!r})"
@@ -107,8 +109,9 @@ class LocalStore:
         check_key(key)
         path = f"{self._root}/{key}"
         with explained("write", path):
-            temporary, etag = self._write_temporary(body)
+            temporary = self._temporary()
             try:
+                etag = self._write(temporary, body)
                 touched = place(temporary, path, os.replace)
             except BaseException:
                 remove_quietly([temporary])
@@ -131,8 +134,9 @@ class LocalStore:
         check_key(key)
         path = f"{self._root}/{key}"
         with explained("create", path):
-            temporary, etag = self._write_temporary(body)
+            temporary = self._temporary()
             try:
+                etag = self._write(temporary, body)
                 sync_folders(place(temporary, path, link))
             except FileExistsError as cause:
                 if os.path.isdir(path):
@@ -184,69 +188,56 @@ class LocalStore:
                 return
             sync_folders([prune(os.path.dirname(path), self._root)])
 
-    def sweep_temporaries(self, older_than_seconds: float, now: float) -> int:
-        """Remove what killed processes left in ``tmp/``; return how many files went.
+    def _temporary(self) -> str:
+        """A new name; whoever asks removes what gets it, whatever happens."""
+        if not self._swept:
+            self._swept = True
+            with suppress(OSError):  # other users' leftovers are theirs to remove
+                sweep(self._temporaries, time.time() - _LEFT_BEHIND)
+        return f"{self._temporaries}/{os.getpid()}-{token_hex(8)}"
 
-        A put that is still writing one of them fails and may be tried again: be generous.
-
-        Args:
-            older_than_seconds: Age from which a temporary counts as left behind.
-            now: Seconds since 1970, as `time.time`.
-        """
-        swept = 0
-        with explained("sweep", self._temporaries), suppress(FileNotFoundError):
-            for path in Path(self._temporaries).iterdir():
-                with suppress(FileNotFoundError):  # it became an object, or went before us
-                    if now - path.lstat().st_mtime > older_than_seconds:
-                        path.unlink()
-                        swept += 1
-        return swept
-
-    def _write_temporary(self, body: bytes | bytearray | memoryview) -> tuple[str, str]:
-        path = f"{self._temporaries}/{os.getpid()}-{token_hex(8)}"
+    def _write(self, temporary: str, body: bytes | bytearray | memoryview) -> str:
         try:
-            return path, write_new(path, body)
+            return write_new(temporary, body)
         except FileNotFoundError:  # the first write of all
             touched: set[str] = set()
             make_folders(self._temporaries, touched)
             sync_folders(touched)
-            return path, write_new(path, body)
+            return write_new(temporary, body)
 
     def _put_batch(self, batch: _Batch) -> _Strings:
-        written: _Written = []
+        temporaries = [self._temporary() for _ in batch]
         with explained("write below", self._root):
             try:
-                self._write_temporaries([body for _, body in batch], written)
+                etags = self._write_all(temporaries, [body for _, body in batch])
                 touched: set[str] = set()
-                for (key, _), (temporary, _) in zip(batch, written, strict=True):
+                for (key, _), temporary in zip(batch, temporaries, strict=True):
                     touched |= place(temporary, f"{self._root}/{key}", os.replace)
             except BaseException:
-                remove_quietly(temporary for temporary, _ in written)
+                remove_quietly(temporaries)
                 raise
             sync_folders(touched)
-        return [etag for _, etag in written]
+        return etags
 
-    def _write_temporaries(self, bodies: _Bodies, written: _Written) -> None:
-        """Write *bodies*; what became of each is in *written* then, also if this raises."""
+    def _write_all(self, temporaries: _Strings, bodies: _Bodies) -> _Strings:
+        """Write *bodies* to *temporaries* and return their etags; no thread writes afterwards."""
+        etags: _Strings = []
         quick = len(bodies) <= _FEW
-        while quick and len(written) < len(bodies):
+        while quick and len(etags) < len(bodies):
             began = time.perf_counter()
-            written.append(self._write_temporary(bodies[len(written)]))
+            etags.append(self._write(temporaries[len(etags)], bodies[len(etags)]))
             quick = time.perf_counter() - began < _QUICK
-        rest = bodies[len(written) :]
-        waiting: list[Future[tuple[str, str]]] = []
+        names, rest = temporaries[len(etags) :], bodies[len(etags) :]
         try:
             with ThreadPoolExecutor(_SYNCERS) as pool:  # without rest, without threads
-                waiting.extend(pool.submit(self._write_temporary, body) for body in rest)
-        finally:
-            written.extend(each.result() for each in waiting if not each.exception())
-        for each in waiting:
-            each.result()  # raises what one of them raised
+                return [*etags, *pool.map(self._write, names, rest)]
+        except RuntimeError:  # no thread can be had: too many, or the interpreter ends
+            remove_quietly(names)
+            return [*etags, *map(self._write, names, rest)]
 
 
 _Batch = list[tuple[str, bytes]]
 _Bodies = list[bytes]
-_Written = list[tuple[str, str]]  # temporaries, each with its etag
 _Strings = list[str]  # inside the class `list` is the method
 
 

@@ -112,7 +112,7 @@ def test_killed_leaves_temporaries(tmp_path: Path) -> None:
     left = len(list((tmp_path / "tmp").iterdir()))
 
     assert left > 0
-    assert store.sweep_temporaries(0, now=2**40) == left
+    assert durability.sweep(str(tmp_path / "tmp"), before=2**40) == left
 
 
 class Recorder:

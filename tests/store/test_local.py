@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +20,7 @@ from mlflow_vault.errors import (
     StorageError,
     UnsupportedError,
 )
+from mlflow_vault.store.durability import sweep
 from mlflow_vault.store.local import LocalStore, require_posix
 from mlflow_vault.testing.contract import StoreContract
 
@@ -294,16 +299,51 @@ def test_put_many_repeats(tmp_path: Path) -> None:
 def test_sweep(tmp_path: Path) -> None:
     """A sweep removes temporaries of the age it is told, and nothing else."""
     store = LocalStore(tmp_path)
-    assert store.sweep_temporaries(0, now=0) == 0
+    assert sweep(str(tmp_path / "tmp"), before=2**40) == 0
     store.put("a", b"body")
     left = tmp_path / "tmp" / "123-abc"
     left.write_bytes(b"half a bo")
     written = left.stat().st_mtime
 
-    assert store.sweep_temporaries(100, now=written + 99) == 0
-    assert store.sweep_temporaries(100, now=written + 101) == 1
+    assert sweep(str(tmp_path / "tmp"), before=written - 1) == 0
+    assert sweep(str(tmp_path / "tmp"), before=written + 1) == 1
     assert temporaries(tmp_path) == []
     assert store.get("a") == b"body"
+
+
+def test_left_behind(tmp_path: Path) -> None:
+    """The first write of a process removes what others left a day ago, and not what they write."""
+    LocalStore(tmp_path).put("a", b"body")
+    for name, hours in (("dead", 25), ("alive", 23)):
+        path = tmp_path / "tmp" / name
+        path.write_bytes(b"half a bo")
+        then = time.time() - hours * 3600
+        os.utime(path, (then, then))
+
+    LocalStore(tmp_path).put("a", b"body")
+
+    assert [path.name for path in temporaries(tmp_path)] == ["alive"]
+
+
+@pytest.mark.parametrize("threads", [0, 1, 5])
+def test_no_more_threads(threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a machine gives no thread, files are written one after another."""
+    start, started = threading.Thread.start, itertools.count()
+
+    def limited(thread: threading.Thread) -> None:
+        if next(started) >= threads:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    store = LocalStore(tmp_path)
+    items = [(f"a/{number}", b"body %d" % number) for number in range(40)]
+
+    etags = store.put_many(items)
+
+    assert {key: store.get(key) for key, _ in items} == dict(items)
+    assert etags == [found.etag for key, _ in items if (found := store.stat(key))]
+    assert temporaries(tmp_path) == []
 
 
 def test_windows() -> None:

@@ -81,7 +81,7 @@ class Refusals:
         except SealedError as error:
             try:
                 self.note(Action.WRITE_REFUSED, error.sealed or path, path)
-            except VaultError as cause:
+            except (VaultError, ImportError, OSError) as cause:  # the log's code comes with it
                 _log.warning("a refused write at %s is not in the audit log: %s", path, cause)
             raise
 

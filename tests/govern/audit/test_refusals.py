@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,15 @@ class Scene:
 def scene() -> Scene:
     """A sealed model."""
     return Scene()
+
+
+def test_log_that_cannot_be_imported(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal stands where the log's code cannot be loaded, as when too many files are open."""
+    monkeypatch.setitem(sys.modules, "mlflow_vault.govern.audit.audit", None)
+
+    scene.refuse()
+
+    assert not scene.vault.list(f"{MODEL}/new")
 
 
 def test_every_way_to_write(scene: Scene, tmp_path: Path) -> None:
