@@ -7,6 +7,8 @@ but what `vault.json` said.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlflow_vault.engine.identity import identity_of, make_identity
@@ -21,7 +23,7 @@ from mlflow_vault.store.address import Address
 from mlflow_vault.store.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from mlflow_vault.decide.policy import Policy
@@ -102,22 +104,35 @@ class Vault(Governance):
         address = Address.parse(uri)
         denied: list[PermissionDeniedError] = []
         places = [address, *address.parents()]
-        for place in places:
-            name = str(place)
-            vault = _found.get(name)
-            if vault is None:
-                try:
-                    vault = cls.at(open_store(place), World.around(place))
-                except NotFoundError:
-                    continue
-                except PermissionDeniedError as error:
-                    denied.append(error)
-                    continue
-                _found[name] = vault
+        for place, look in zip(places, cls._looks(places), strict=False):
+            try:
+                vault = _found[str(place)] = look()
+            except NotFoundError:
+                continue
+            except PermissionDeniedError as error:
+                denied.append(error)
+                continue
             return vault, layout.check_path(address.path[len(place.path) :].strip("/"))
         if len(denied) == len(places):
             raise denied[0]
         return None
+
+    @classmethod
+    def _looks(cls, places: Sequence[Address]) -> list[Callable[[], Vault]]:
+        """What opens the vault at each of *places*, as far as the first that is known already.
+
+        Behind a network all are asked at once.
+        """
+
+        def opened(place: Address) -> Vault:
+            return _found.get(str(place)) or cls.at(open_store(place), World.around(place))
+
+        known = next((n for n, place in enumerate(places) if str(place) in _found), len(places))
+        unknown = places[: known + 1]
+        if len(unknown) == 1 or World.around(places[0]).near:
+            return [partial(opened, place) for place in unknown]
+        with ThreadPoolExecutor(len(unknown), "vault-find") as pool:
+            return [pool.submit(opened, place).result for place in unknown]
 
     def checkout(
         self,

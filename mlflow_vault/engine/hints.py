@@ -27,6 +27,7 @@ from mlflow_vault.format.record import Kind, frame_json, unframe_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor, Future
 
     from mlflow_vault.format.digest import Digest
     from mlflow_vault.store.protocol import Store
@@ -45,15 +46,19 @@ def entry_at(store: Store, path: str) -> Entry | None:
 
 
 class Hints:
-    """The hints that one transaction reads and writes.
-
-    Each is read once, or twice where two threads ask for it at the same moment.
-    """
+    """The hints that one transaction reads and writes; each is read once.  Of one thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._buckets: dict[str, dict[str, list[str]]] = {}  # prints by path, newest first
+        self._coming: dict[str, Future[dict[str, list[str]]]] = {}
         self._bodies: dict[str, bytes] = {}
+
+    def expect(self, buckets: Iterable[str], readers: Executor) -> None:
+        """Let *readers* begin to read *buckets*, which will be asked for."""
+        for bucket in buckets:
+            if bucket not in self._buckets and bucket not in self._coming:
+                self._coming[bucket] = readers.submit(self._noted, bucket)
 
     def known_file(self, digest: Digest) -> Entry | None:
         """An entry that holds a file of these bytes, if a hint leads to one."""
@@ -75,11 +80,14 @@ class Hints:
         """Those paths, and the prints that were noted with each."""
         held = self._buckets.get(bucket)
         if held is None:
-            body = _read(self._store, layout.family_key(bucket))
-            noted = _prints(body)
-            held = {path: noted.get(path, []) for path in _paths(body)[:_MEMBERS]}
-            self._buckets[bucket] = held
+            coming = self._coming.pop(bucket, None)
+            held = self._buckets[bucket] = coming.result() if coming else self._noted(bucket)
         return held
+
+    def _noted(self, bucket: str) -> dict[str, list[str]]:
+        body = _read(self._store, layout.family_key(bucket))
+        noted = _prints(body)
+        return {path: noted.get(path, []) for path in _paths(body)[:_MEMBERS]}
 
     def remember_file(self, entry: Entry) -> None:
         """Note where a file of these bytes is held."""

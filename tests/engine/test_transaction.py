@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,7 +48,7 @@ def _places(log: list[Operation], name: str, prefix: str) -> list[int]:
 
 @pytest.mark.parametrize("plain", [DELTA, BASE, noise(1, 400_000)], ids=["delta", "known", "new"])
 def test_order(plain: bytes) -> None:
-    """Intent, notices, what may be reused, packs, outcome, entry, hints, intent away."""
+    """Intent, notices, what may be reused, packs, outcome, entry; then hints, intent away."""
     store = FaultyStore(MemoryStore())
     vault = _vault(store)
     begun = len(store.log)
@@ -65,8 +66,7 @@ def test_order(plain: bytes) -> None:
     hints = _places(log, "put", layout.HINTS)
     assert len(notices) == 1
     assert intent < notices[0] < min([*before, outcome])
-    assert max([*before, notices[0]]) < outcome < named < min(hints)
-    assert max(hints) < gone == len(log) - 1
+    assert max([*before, notices[0]]) < outcome < named < min([*hints, gone])
 
 
 def test_outcome_lists_packs(tmp_path: Path) -> None:
@@ -187,6 +187,43 @@ def test_damaged_notice() -> None:
 
         with pytest.raises(CorruptionError, match=r"notices/condemned/x"):
             write(vault, SECOND, DELTA)
+
+    assert contents(vault) == {FIRST: BASE}
+    assert not list(store.list(INTENT))
+
+
+def test_begins_beside() -> None:
+    """It begins while something else is done; what keeps it from that is raised to who waits."""
+    store, allowed = FaultyStore(MemoryStore()), Event()
+    _vault(store)
+    begun = len(store.log)
+
+    def permit() -> None:
+        assert allowed.wait(60)
+
+    with ThreadPoolExecutor(1) as beside:
+        transaction = Transaction(store, World(), beside, permit)
+        transaction.refresh()  # nothing is there to be put again
+        assert len(store.log) == begun
+        allowed.set()
+        transaction.ready()
+    assert [each.name for each in store.log[begun:]] == ["put", "list"]
+    transaction.finish()
+    assert not list(store.list(INTENT))
+
+
+@pytest.mark.parametrize("refused", ["before", "intent", "notices"])
+def test_cannot_begin(refused: str) -> None:
+    """A transaction that cannot begin says so while the file is read, and leaves nothing."""
+    place = {"before": ("stat", layout.VAULT), "intent": ("put", INTENT)}
+    operation, prefix = place.get(refused, ("list", layout.NOTICES))
+    plan = [Fault(FaultKind.ERROR_AFTER, operation=operation, prefix=prefix)]
+    store = MemoryStore()
+    vault = _vault(store)
+    faulty = Vault(FaultyStore(store, plan), vault.identity)
+
+    with pytest.raises(StorageError):
+        write(faulty, SECOND, noise(1, 5_000_000))
 
     assert contents(vault) == {FIRST: BASE}
     assert not list(store.list(INTENT))

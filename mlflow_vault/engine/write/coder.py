@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.bases import DEEPEST, Base, Relative, inherited, pays, starts_over
-from mlflow_vault.engine.payloads import Payloads
+from mlflow_vault.engine.payloads import Payloads, closure
 from mlflow_vault.engine.write.encoding import Course, NewChunk, delta, encode
 from mlflow_vault.engine.write.table import Table
 from mlflow_vault.engine.write.window import Window, fetch_ahead, read_bases
@@ -74,14 +74,19 @@ class FileCoder:
             if not any(digest in relative.held for relative in self._relatives)
         ]
         likely = [base for base in bases if base]
-        for pack in {row.pack for base in likely for row in base.rows} - self._asked:
+        needed = [(base.rows, base.table) for base in likely]
+        for relative in self._relatives:
+            held = [relative.held[digest] for digest in digests if digest in relative.held]
+            needed.append((tuple(held), relative.entry.rows))
+        packs = {row.pack for rows, table in needed for row in closure(rows, table)}
+        for pack in packs - self._asked:
             shelf.readers.submit(shelf.transaction.may_reuse, pack)
             self._asked.add(pack)
         return Window(chunks, digests, payloads, fetch_ahead(likely, payloads, shelf.readers))
 
     def _likely_base(self, chunk: Chunk) -> Base | None:
         if chunk.array is None:
-            return self._content_base(chunk)
+            return self._behind(chunk)
         course = self._courses[chunk.array]
         for relative, matches in zip(self._relatives, self._matches, strict=True):
             theirs = matches[chunk.array]
@@ -159,10 +164,14 @@ class FileCoder:
     def _content_base(self, chunk: Chunk) -> Base | None:
         if chunk.array is not None or not self._relatives:
             return None
+        return self._allowed(self._relatives[0], self._behind(chunk))
+
+    def _behind(self, chunk: Chunk) -> Base | None:
+        """What lies in the first relative where *chunk*, which lies in no array, lies here."""
+        if not self._relatives:
+            return None
         start = max(chunk.start + self._shift, 0)
-        return self._allowed(
-            self._relatives[0], self._relatives[0].content_base(start, start + len(chunk.plain))
-        )
+        return self._relatives[0].content_base(start, start + len(chunk.plain))
 
     def _allowed(self, relative: Relative, base: Base | None) -> Base | None:
         """*base*, if its packs may be named by new entries."""

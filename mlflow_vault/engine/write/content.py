@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from mlflow_vault.decide.casts import prints_of
+from mlflow_vault.decide.casts import is_half, prints_of
+from mlflow_vault.decide.families import family_buckets
 from mlflow_vault.engine.write.coder import FileCoder
 from mlflow_vault.engine.write.cutting import cut_windows
 from mlflow_vault.engine.write.relatives import Newcomer, find_relatives
@@ -48,7 +49,10 @@ def write_content(source: Source, digest: Digest, path: str, shelf: Shelf, job: 
     """
     found = find_arrays(source, name=posixpath.basename(path))
     tensors = _tensors(found)
-    newcomer = Newcomer(path, tensors, prints_of(tensors, source.read), job.parents)
+    prints = prints_of(tensors, source.read)
+    if is_half(prints):  # families are asked first
+        shelf.expect(family_buckets(tensors))
+    newcomer = Newcomer(path, tensors, prints, job.parents)
     relatives = find_relatives(shelf.hints, newcomer)
     mean = inherited_mean(relatives, source.size)
     coder = FileCoder(shelf, relatives, tensors)

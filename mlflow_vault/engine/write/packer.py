@@ -1,12 +1,13 @@
 """Fills packs and sends them off while the next one fills.
 
-At most one pack fills and one travels, so memory stays at two packs however much is written.
-The first few are small: a version of which all fits into one pack would travel only when all of it
-was coded.
+At most one pack fills and two travel: while the store says that it has one the other keeps the link
+busy.  So memory stays at three packs however much is written.  The first few are small: a version
+of which all fits into one pack would travel only when all of it was coded.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Self
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow_vault.engine.write.transaction import Transaction
 
 _SMALL: Final = PACK_TARGET // 4  # bytes of a pack, until one of full size would be there
+_TRAVEL: Final = 2  # packs
 
 
 class Packer:
@@ -28,8 +30,8 @@ class Packer:
     def __init__(self, transaction: Transaction, world: World) -> None:
         self._transaction = transaction
         self._world = world
-        self._sender = ThreadPoolExecutor(1, thread_name_prefix="vault-pack")
-        self._sending: Future[None] | None = None
+        self._senders = ThreadPoolExecutor(_TRAVEL, thread_name_prefix="vault-pack")
+        self._sending: deque[Future[None]] = deque()
         self._sent = 0
         self._open()
 
@@ -52,23 +54,22 @@ class Packer:
         """
         if not self._builder.is_empty:
             self._send()
-        self._wait()
+        self._wait(0)
 
     def _open(self) -> None:
         self._pack = self._world.random(16)
         self._builder = PackBuilder(self._target + MIB)
 
     def _send(self) -> None:
-        self._wait()
+        self._wait(_TRAVEL - 1)
         body, pack = self._builder.finish(), self._pack
         self._sent += len(body)
-        self._sending = self._sender.submit(self._transaction.put_pack, pack, body)
+        self._sending.append(self._senders.submit(self._transaction.put_pack, pack, body))
         self._open()
 
-    def _wait(self) -> None:
-        sending, self._sending = self._sending, None
-        if sending is not None:
-            sending.result()
+    def _wait(self, left: int) -> None:
+        while len(self._sending) > left:
+            self._sending.popleft().result()
 
     def __enter__(self) -> Self:
         return self
@@ -79,4 +80,4 @@ class Packer:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._sender.shutdown(wait=True)
+        self._senders.shutdown(wait=True)

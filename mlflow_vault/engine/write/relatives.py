@@ -18,7 +18,6 @@ from mlflow_vault.decide.families import family_buckets, series_buckets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
 
     from mlflow_vault.engine.hints import Hints
     from mlflow_vault.format.entry import Entry
@@ -78,12 +77,6 @@ def remember(hints: Hints, entry: Entry, prints: Sequence[str] = ()) -> None:
     hints.remember_file(entry)
     for bucket in _buckets(hints, entry):
         hints.remember_member(bucket, entry.path, prints)
-
-
-def read_ahead(hints: Hints, entry: Entry, readers: Executor) -> None:
-    """Begin to read together what `remember` would read one after the other."""
-    for bucket in (series_buckets(entry.path)[0], *family_buckets(entry.tensors)):
-        readers.submit(hints.prints, bucket)
 
 
 def _buckets(hints: Hints, entry: Entry) -> list[str]:

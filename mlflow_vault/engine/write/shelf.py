@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlflow_vault.format import layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     from mlflow_vault.engine.cache import Cache
@@ -48,6 +48,12 @@ class Shelf:
     transaction: Transaction
     packer: Packer
     hints: Hints
+    near: bool
     cache: Cache | None
     cut_seed: int
     written: dict[Digest, tuple[Row, Sequence[Row]]] = field(default_factory=dict)
+
+    def expect(self, buckets: Iterable[str]) -> None:
+        """Begin to read the hints in *buckets* together, unless the store is quicker than that."""
+        if not self.near:
+            self.hints.expect(buckets, self.readers)

@@ -4,8 +4,8 @@
     2  list     notices/                    what is condemned, which features are required
     3           read entries, upload packs  a pack may be reused that is there and not condemned
     4  create   outcomes/<id>               committed: these are all the packs I will name
-    5  put      entries, then hints
-    6  delete   intents/<id>
+    5  put      entries
+    6  delete   intents/<id>                and put hints, which name no pack
 
 A crash before 4 leaves garbage; between 4 and 6 a standing intent, which keeps the packs: a
 leak, never a name without its bytes.  A collector that gave up on us wins 4 with an aborted
@@ -18,7 +18,7 @@ Every line and its place were checked against all interleavings; docs/format.md,
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.errors import ConflictError, CorruptionError, NotFoundError, StorageError
@@ -33,7 +33,8 @@ from mlflow_vault.format.record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
 
     from mlflow_vault.engine.world import World
     from mlflow_vault.store.protocol import Store
@@ -71,11 +72,31 @@ def look_at_notices(store: Store) -> frozenset[bytes]:
 class Transaction:
     """A writer's way from intent to outcome.
 
+    It may begin while something else is done: `ready` says when it has.
+
     Attributes:
         id: Unique for ever.
     """
 
-    def __init__(self, store: Store, world: World) -> None:
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        beside: Executor | None = None,
+        permit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            store: Where to.
+            world: Clocks and randomness.
+            beside: Where to begin meanwhile; None to return when it has begun.
+            permit: Called before anything is put; raises if nothing may be.
+
+        Raises:
+            StorageError: The store failed.
+            UnsupportedError: The vault requires a feature that this release lacks.
+        """
         self._store = store
         self._world = world
         self.id = world.transaction_id()
@@ -87,12 +108,29 @@ class Transaction:
         self._decided = False  # whether an outcome may be there
         self._committed = False
         self._aborted = False
+        self._begun = Future[frozenset[bytes]]()  # done with the condemned packs
+        if beside:
+            self._begun = beside.submit(self._begin, permit)
+            return
         try:
-            self._put_intent()
-            self._condemned = look_at_notices(store)
-        except BaseException:
+            self._begun.set_result(self._begin(permit))
+        except BaseException as error:
+            self._begun.set_exception(error)
             self.abandon()
             raise
+
+    def _begin(self, permit: Callable[[], None]) -> frozenset[bytes]:
+        permit()
+        self._put_intent()
+        return look_at_notices(self._store)
+
+    def ready(self) -> None:
+        """Return when it has begun; what is read from now on may be named.
+
+        Raises:
+            VaultError: It could not begin.
+        """
+        self._begun.result()
 
     def may_reuse(self, pack: bytes) -> bool:
         """Whether new entries may name *pack*, which other writes made.
@@ -104,7 +142,7 @@ class Transaction:
         try:
             asked = self._asked.setdefault(pack, mine)
             if asked is mine:
-                condemned = pack in self._condemned
+                condemned = pack in self._begun.result()
                 there = not condemned and self._store.stat(layout.pack_key(pack)) is not None
                 mine.set_result(there)
         except BaseException as error:
@@ -124,7 +162,14 @@ class Transaction:
         self.refresh()
 
     def refresh(self) -> None:
-        """Put the intent again if that was long ago: a collector takes the silent for dead."""
+        """Put the intent again if that was long ago: a collector takes the silent for dead.
+
+        Raises:
+            VaultError: The transaction could not begin, or the store failed.
+        """
+        if not self._begun.done():
+            return
+        self.ready()
         if self._world.monotonic() - self._intended > _REFRESH:
             self._put_intent()
 
@@ -163,6 +208,9 @@ class Transaction:
         nothing is undone: the intent stays and keeps every pack that an entry may already name.
         """
         if self._committed:
+            return
+        wait([self._begun])
+        if not self._progress:  # nothing was put
             return
         try:
             for pack in () if self._decided else self._uploaded:

@@ -16,14 +16,16 @@ import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mlflow_vault.config import INLINE_ENCODED, INLINE_PLAIN, MIB
 from mlflow_vault.decide.casts import prints_of
+from mlflow_vault.decide.families import family_buckets, series_buckets
 from mlflow_vault.engine.hints import Hints
 from mlflow_vault.engine.write.incoming import batches
 from mlflow_vault.engine.write.packer import Packer
-from mlflow_vault.engine.write.relatives import read_ahead, remember
+from mlflow_vault.engine.write.relatives import remember
 from mlflow_vault.engine.write.shelf import Job, Shelf
 from mlflow_vault.engine.write.transaction import Transaction
 from mlflow_vault.errors import ConflictError
@@ -82,8 +84,7 @@ class Writer:
         for file in files:
             layout.check_path(file.path)
             body, size = _inline(file)
-            if body is None:  # its transaction will look at notices
-                self._seals.refuse(file.path, job.began, notices=False)
+            if body is None:
                 large.append((file, size))
                 continue
             self._seals.refuse(file.path)
@@ -135,41 +136,58 @@ class Writer:
         return None
 
     def _transact(self, files: Sequence[Incoming], job: Job) -> None:
-        transaction = Transaction(self._store, self._world)
-        hints = Hints(self._store)
-        try:
-            with (
-                ThreadPoolExecutor(self._world.threads, "vault-code") as pool,
-                ThreadPoolExecutor(self._world.readers, "vault-fetch") as readers,
-                Packer(transaction, self._world) as packer,
-            ):
-                cache, seed = self._world.cache, self._identity.cut_seed
-                shelf = Shelf(self._store, pool, readers, transaction, packer, hints, cache, seed)
-                written = [self._write_one(file, shelf, job) for file in files]
-                packer.flush()
-            for entry, _ in written:
-                self._seals.refuse(entry.path, notices=False)  # that was minutes ago, perhaps
-            packs = frozenset[bytes]().union(*(entry.packs for entry, _ in written))
-            named = ((layout.tree_key(entry.path), entry.to_bytes()) for entry, _ in written)
-            etags = transaction.commit(packs, named)
-        except BaseException:
-            transaction.abandon()
-            raise
-        for (entry, prints), etag in zip(written, etags, strict=True):
-            job.add(entry.path, entry.size, etag)
-            remember(hints, entry, prints)
-        hints.put()
-        transaction.finish()
+        world, hints = self._world, Hints(self._store)
+        with (
+            ThreadPoolExecutor(world.threads, "vault-code") as pool,
+            ThreadPoolExecutor(world.readers, "vault-fetch") as readers,
+        ):
+            permit = partial(self._permit, files, job.began)
+            transaction = Transaction(self._store, world, readers, permit)
+            try:
+                with Packer(transaction, world) as packer:
+                    shelf = Shelf(
+                        store=self._store,
+                        pool=pool,
+                        readers=readers,
+                        transaction=transaction,
+                        packer=packer,
+                        hints=hints,
+                        near=world.near,
+                        cache=world.cache,
+                        cut_seed=self._identity.cut_seed,
+                    )
+                    written = [self._write_one(file, shelf, job) for file in files]
+                    packer.flush()
+                self._permit(files)  # that was minutes ago, perhaps
+                packs = frozenset[bytes]().union(*(entry.packs for entry, _ in written))
+                named = ((layout.tree_key(entry.path), entry.to_bytes()) for entry, _ in written)
+                etags = transaction.commit(packs, named)
+            except BaseException:
+                transaction.abandon()
+                raise
+            for (entry, prints), etag in zip(written, etags, strict=True):
+                job.add(entry.path, entry.size, etag)
+                remember(hints, entry, prints)
+            finishing = readers.submit(transaction.finish)  # hints name no pack: in any order
+            hints.put()
+            finishing.result()
+
+    def _permit(self, files: Iterable[Incoming], since: float = float("-inf")) -> None:
+        """Refuse to go on if one of *files* may not be written; a transaction looks at notices."""
+        for file in files:
+            self._seals.refuse(file.path, since, notices=False)
 
     def _write_one(self, file: Incoming, shelf: Shelf, job: Job) -> tuple[Entry, tuple[str, ...]]:
         """Store one file; return its entry, and the prints of its numbers."""
         with file.open() as source:
+            shelf.expect(series_buckets(file.path))
             digest = source.digest(shelf.pool, shelf.transaction.refresh)
+            shelf.transaction.ready()
             known = shelf.hints.known_file(digest)
             if known:
                 entry = replace(known, path=file.path, transaction=shelf.transaction.id)
-                self._read_ahead(entry, shelf)
-                ask = map if self._world.near else shelf.readers.map
+                shelf.expect(family_buckets(entry.tensors))
+                ask = map if shelf.near else shelf.readers.map
                 if all(ask(shelf.transaction.may_reuse, known.packs)):
                     prints = prints_of(known.tensors, source.read)
                     source.check()
@@ -178,12 +196,8 @@ class Writer:
             from mlflow_vault.engine.write.content import write_content  # noqa: PLC0415 - see there
 
             entry = write_content(source, digest, file.path, shelf, job)
-            self._read_ahead(entry, shelf)
+            shelf.expect(family_buckets(entry.tensors))
             return entry, prints_of(entry.tensors, source.read)
-
-    def _read_ahead(self, entry: Entry, shelf: Shelf) -> None:
-        if not self._world.near:
-            read_ahead(shelf.hints, entry, shelf.readers)
 
 
 def _inline(file: Incoming) -> tuple[bytes | None, int]:

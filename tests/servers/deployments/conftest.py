@@ -172,7 +172,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=2 * PATIENCE,
+        timeout=5 * PATIENCE,
         text=True,
         check=False,
     )
