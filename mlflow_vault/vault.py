@@ -124,15 +124,18 @@ class Vault(Governance):
         Behind a network all are asked at once.
         """
 
-        def opened(place: Address) -> Vault:
-            return _found.get(str(place)) or cls.at(open_store(place), World.around(place))
+        def opened(place: Address, store: Store) -> Vault:
+            return _found.get(str(place)) or cls.at(store, World.around(place))
 
         known = next((n for n, place in enumerate(places) if str(place) in _found), len(places))
         unknown = places[: known + 1]
+        first = open_store(places[0])
+        stores = [first, *(open_store(place, first) for place in unknown[1:])]
+        looks = [partial(opened, *each) for each in zip(unknown, stores, strict=True)]
         if len(unknown) == 1 or World.around(places[0]).near:
-            return [partial(opened, place) for place in unknown]
+            return list(looks)
         with ThreadPoolExecutor(len(unknown), "vault-find") as pool:
-            return [pool.submit(opened, place).result for place in unknown]
+            return [pool.submit(look).result for look in looks]
 
     def checkout(
         self,

@@ -57,7 +57,7 @@ osd_data = {folder}/osd
 osd_objectstore = memstore
 memstore_device_bytes = 12884901888
 [client.rgw]
-rgw_frontends = beast endpoint=0.0.0.0:{gateway}
+rgw_frontends = beast endpoint=0.0.0.0:{gateway} tcp_nodelay=1
 rgw_gc_obj_min_wait = 1
 rgw_gc_processor_period = 86400
 debug_rgw = 1

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 KNOWN: Final = (FILE, MEMORY, S3, GS, AZ, ABFS)
 
 
-def open_store(address: Address) -> Store:
+def open_store(address: Address, beside: Store | None = None) -> Store:
     """Return the store at *address*.
+
+    Args:
+        address: Where it is.
+        beside: A store of the same bucket, whose connections it may use.
 
     >>> open_store(Address.parse("vault-memory://models"))
     MemoryStore('models')
@@ -41,7 +45,7 @@ def open_store(address: Address) -> Store:
                 raise UnsupportedError(
                     f'{address} needs obstore and boto3: pip install "mlflow-vault[s3]"'
                 ) from cause
-            return S3Store(address)
+            return beside.beside(address) if isinstance(beside, S3Store) else S3Store(address)
         case "gs" | "az" | "abfs":
             from mlflow_vault.store.remote.fsspec import FsspecStore  # noqa: PLC0415 - it is large
 

@@ -72,7 +72,7 @@ osd_data = {folder}/osd
 osd_objectstore = memstore
 memstore_device_bytes = 4294967296
 [client.rgw]
-rgw_frontends = beast endpoint=127.0.0.1:{gateway}
+rgw_frontends = beast endpoint=127.0.0.1:{gateway} tcp_nodelay=1
 rgw_dns_name = localhost
 """
 

@@ -11,7 +11,9 @@ it says.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mlflow_vault.decide.bases import DEEPEST, Base, Relative, inherited, pays, starts_over
@@ -48,20 +50,27 @@ class FileCoder:
     def code(self, windows: Iterable[Sequence[Chunk]]) -> Iterator[Window]:
         """Append the chunks of *windows* to the file; yield each window when that is done.
 
-        While one is encoded the next is read, hashed, and its bases are fetched and decoded.
+        While one is encoded the next is read, hashed, and its bases are fetched and decoded.  Where
+        they are waited for, one more is: then a link is the limit, and is not to be idle.
         """
+        source = iter(windows)
+        coming: deque[Window] = deque()
         held: Window | None = None
-        for chunks in windows:
-            following = self._expect(chunks)
+        while True:
+            if not coming:
+                coming.extend(self._expect(chunks) for chunks in islice(source, 1))
             if held:
                 self._finish(held)
-            self._begin(following)
+            following = coming.popleft() if coming else None
+            if following:
+                if not following.expected.done():
+                    coming.extend(self._expect(chunks) for chunks in islice(source, 1))
+                self._begin(following)
             if held:
                 yield held
             held = following
-        if held:
-            self._finish(held)
-            yield held
+            if not held:
+                return
 
     def _expect(self, chunks: Sequence[Chunk]) -> Window:
         shelf = self._shelf

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import obstore
@@ -33,8 +32,7 @@ from mlflow_vault.store.remote.s3_answers import (
     meaning,
     shortened,
 )
-from mlflow_vault.store.remote.s3_buckets import Buckets, open_buckets, refuse_forks
-from mlflow_vault.store.remote.s3_settings import read_settings
+from mlflow_vault.store.remote.s3_buckets import SharedBuckets
 from mlflow_vault.store.remote.together import put_together
 
 if TYPE_CHECKING:
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
 
     from mlflow_vault.store.address import Address
+    from mlflow_vault.store.remote.s3_buckets import Buckets
 
 T = TypeVar("T")
 
@@ -74,9 +73,14 @@ class S3Store:
         self._root = f"{address.path[1:]}/" if address.path else ""
         self._environment = environment
         self._patience = patience
-        self._lock = threading.Lock()
-        self._opened: Buckets | None = None
+        self._buckets = SharedBuckets(address.authority, environment, patience)
         self._warned = False
+
+    def beside(self, address: Address) -> S3Store:
+        """Return the store at *address*, in the same bucket, over the same connections."""
+        store = S3Store(address, self._environment, self._patience)
+        store._buckets = self._buckets
+        return store
 
     def __repr__(self) -> str:
         return f"S3Store({self.uri!r})"
@@ -230,7 +234,7 @@ class S3Store:
 
     def _ask(self, action: str, permission: str, request: Callable[[Buckets], T]) -> T:
         """Return what *request* returns, with patience, and failures in the vault's words."""
-        buckets = self._buckets(action)
+        buckets = self._buckets.get(action)
 
         def attempt() -> T:
             try:
@@ -239,15 +243,6 @@ class S3Store:
                 raise meaning(cause, action, permission) from shortened(cause)
 
         return persist(attempt, self._patience)
-
-    def _buckets(self, action: str) -> Buckets:
-        refuse_forks(action)  # before the lock, which may have been held at the fork
-        with self._lock:
-            if self._opened is None:
-                bucket = self._address.authority
-                settings = read_settings(self._environment, bucket)
-                self._opened = open_buckets(bucket, settings, self._patience)
-            return self._opened
 
 
 def _etag(found: str | None) -> str:
