@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from speed.ceph import BUCKET
@@ -33,7 +33,6 @@ NEW: Final = 2  # the version that is measured
 HASH: Final = "BLAKE3, one core"
 IDLE: Final = ", started for nothing"  # behind a peer's name
 COLD, WARM, NUMPY = "vault", "vault, previous version cached", "vault, numpy"
-WARM_NUMPY: Final = "vault, numpy, previous version cached"
 OWN: Final = "MLflow's own"
 
 
@@ -170,10 +169,7 @@ class Measurement:
         for link in self._plan.links if self._remote else ():
             vault, own = self._remote[COLD], self._remote[OWN]
             yield Operation(COLD, link, self._load_cold)
-            yield Operation(NUMPY, link, self._load_cold_numpy)
             yield Operation(WARM, link, _loads(vault, self._warm()), self._undo_warm)
-            numpy = replace(self._warm(), kernels="numpy")
-            yield Operation(WARM_NUMPY, link, _loads(vault, numpy), self._undo_warm)
             yield Operation(OWN, link, _loads(own, Way()))
 
     def _log_cold(self) -> Cost:
@@ -181,9 +177,6 @@ class Measurement:
 
     def _load_cold(self) -> Cost:
         return self._remote[COLD].load(Way(cache=self._cold_cache()))
-
-    def _load_cold_numpy(self) -> Cost:
-        return self._remote[COLD].load(Way("numpy", self._cold_cache()))
 
     def _warm(self) -> Way:
         return Way(cache=self._cache)

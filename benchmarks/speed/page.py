@@ -38,8 +38,8 @@ METHOD: Final = """\
   takes 175 MB before it does anything.
 - `of BLAKE3` is the speed beside reading the file and hashing it on one core, in the same
   repetitions.  What the verdicts say is per core is divided by the machine's cores.
-- `vault` is with the compiled loops, `numpy` as it is where installing found no compiler.  On S3
-  the cache of chunks is empty unless said; filling it is part of the time.
+- `vault` is with the compiled loops, `numpy` as it is where installing found no compiler.
+  On S3 the cache of chunks is empty unless said; filling it is part of the time.
 - The server shares the machine's cores with the subjects.
 - After each operation everything is put back as it was, and all that was written is synced before
   the next one.  Loaded files are compared with those logged.""".splitlines()

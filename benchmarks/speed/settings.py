@@ -33,7 +33,7 @@ def settings(plan: Plan) -> list[str]:
     if plan.links:
         ceph = tool_version("ceph").split("(")[0].strip()
         lines.append(
-            f"S3: {ceph}, one gateway over one OSD in memory, in a "
+            f"S3: {ceph}, one gateway (beast, `tcp_nodelay=1`) over one OSD in memory, in a "
             "network namespace of its own; token buckets at both ends of the link"
         )
     lines.append(

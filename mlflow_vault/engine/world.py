@@ -31,7 +31,8 @@ class World:
         threads: How many code and decode.
         readers: How many wait for the store's bytes.
         cache: Chunks that need not be fetched.
-        near: Whether the store answers sooner than a thread starts.
+        near: Whether the store is taken to answer sooner than a thread starts, as a disk does;
+            where it does not, requests wait for one another, and nothing else is different.
     """
 
     random: Callable[[int], bytes] = os.urandom
