@@ -162,7 +162,7 @@ def work(store: S3Store, folder: Path, ears: Ears) -> None:
         lambda: vault.delete("small"),
     ):
         ears.hear(act)
-    ears.note(vault, store, store._opened, Patience())
+    ears.note(vault, store, store._buckets, store._buckets.get("look"), Patience())
 
 
 def test_work(address: Address, environment: dict[str, str], tmp_path: Path, ears: Ears) -> None:
